@@ -1,0 +1,405 @@
+"""Manifests: JSON Lines in which one line describes one utterance or one mixture.
+
+Paths in a manifest are relative to its folder (absolute ones are read too) and become absolute when read; they are
+written relative again. Keys that are not part of the contract are kept in `extra` and written back.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cse.errors import HistoryError, ManifestError
+from cse.files import atomic_write
+from cse.history import Turn, check_history
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One recorded utterance of one speaker, and the turns that were said before it."""
+
+    id: str
+    audio: Path
+    speaker: str
+    duration_s: float
+    sample_rate: int
+    text: str | None = None
+    dialogue: str | None = None
+    history: tuple[Turn, ...] = ()
+    split: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Several talkers at once. `target` is the one who continues `history`; None says that nobody does (target absent).
+
+    `interferer_texts` has one entry per interferer where texts are known; `snr_db` the level of the target over each.
+    """
+
+    id: str
+    mixture: Path
+    target: Path | None
+    sample_rate: int
+    duration_s: float
+    interferers: tuple[Path, ...] = ()
+    noise: Path | None = None
+    history: tuple[Turn, ...] = ()
+    target_speaker: str | None = None
+    target_text: str | None = None
+    interferer_texts: tuple[str | None, ...] = ()
+    enrollment: Path | None = None
+    snr_db: tuple[float, ...] = ()
+    rt60_s: float | None = None
+    seed: int | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+Kinds = Mapping[str, "Callable[[Any], Any]"]
+
+
+def read_utterances(path: str | os.PathLike[str], *, split: str | None = None) -> list[Utterance]:
+    """Read and check an `utterances.jsonl`.
+
+    Args:
+        path: the manifest.
+        split: keep the utterances of this split only; the files of the others are not looked for.
+
+    Raises:
+        ManifestError: anything wrong, an audio file that is missing, or no utterance in `split`. One pass finds all.
+    """
+    records = _read(Path(path), _UTTERANCE, _REQUIRED_UTTERANCE, split)
+    return [Utterance(**record) for record in records]
+
+
+def read_mixtures(path: str | os.PathLike[str]) -> list[Mixture]:
+    """Read and check a `mixtures.jsonl`.
+
+    Raises:
+        ManifestError: anything wrong, or an audio file that is missing. One pass finds all.
+    """
+    return [Mixture(**record) for record in _read(Path(path), _MIXTURE, _REQUIRED_MIXTURE, None)]
+
+
+def write_manifest(path: str | os.PathLike[str], records: Iterable[Utterance | Mixture]) -> None:
+    """Write records as JSON Lines, complete or not at all; paths become relative to the manifest's folder.
+
+    Raises:
+        ManifestError: two records of one id, or a value that JSON cannot hold (NaN).
+        CseError: the folder is missing or not writable.
+    """
+    with atomic_write(path) as beside, beside.open("w", encoding="utf-8", newline="\n") as file:
+        folders = _Folders(os.path.realpath(os.path.dirname(os.path.realpath(path))))
+        ids: set[str] = set()
+        for number, record in enumerate(records, start=1):
+            if record.id in ids:
+                raise ManifestError(f"{path}:{number}:id: a second record with the id {record.id}; ids must differ")
+            ids.add(record.id)
+            try:
+                line = json.dumps(_to_json(record, folders), ensure_ascii=False, allow_nan=False)
+            except (TypeError, ValueError) as error:
+                raise ManifestError(f"{path}:{number}: cannot write {record.id}: {error}") from error
+            file.write(line + "\n")
+
+
+# ---- reading
+
+
+def _read(path: Path, kinds: Kinds, required: Sequence[str], split: str | None) -> list[dict[str, Any]]:
+    base = os.path.realpath(path.parent)
+    files = _Files()
+    records: list[dict[str, Any]] = []
+    problems: list[str] = []
+    ids: dict[str, int] = {}
+    splits: set[str] = set()
+    lines = 0
+    for number, line in _lines(path):
+        lines += 1
+        try:
+            content = _object(line)
+        except ValueError as error:
+            problems.append(f"{path}:{number}: {error}")
+            continue
+        record, wrong = _check(content, kinds, required, base)
+        identity = record.get("id")
+        if identity is not None and ids.setdefault(identity, number) != number:
+            wrong.append(f"id: got {identity} a second time (first in line {ids[identity]}); ids must differ")
+        splits.add(str(record.get("split")))
+        if split is None or record.get("split") == split:
+            wrong.extend(files.problems(record, kinds))
+            records.append(record)
+        problems.extend(f"{path}:{number}:{problem}" for problem in wrong)
+    if not lines:
+        problems.append(f"{path}: no records; expected one JSON object a line")
+    if problems:
+        more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
+        raise ManifestError(problems[0] + more, problems)
+    if not records:
+        raise ManifestError(f"{path}: no record of split {split!r}; expected one of: {', '.join(sorted(splits))}")
+    return records
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    if path.is_dir():
+        raise ManifestError(f"{path}: is a folder, expected a manifest (JSON Lines)")
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+    except FileNotFoundError:
+        raise ManifestError(f"{path}: no such file; expected a manifest (JSON Lines)") from None
+    except OSError as error:
+        raise ManifestError(f"{path}: cannot read: {error.strerror}") from error
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(line.decode("utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"broken JSON at column {error.colno}: {error.msg}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"got bytes that are no UTF-8 at column {error.start + 1}") from None
+    except (RecursionError, ValueError):
+        raise ValueError("JSON that is nested too deeply, or has a number that is too long") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"got {_json_type(content)}, expected one JSON object a line")
+    return content
+
+
+def _check(
+    content: dict[str, Any], kinds: Kinds, required: Sequence[str], base: str
+) -> tuple[dict[str, Any], list[str]]:
+    """Values by field, converted, keys outside the contract under `extra`; and what is wrong, as `field: …`."""
+    record: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    wrong: list[str] = []
+    for key, value in content.items():
+        kind = kinds.get(key)
+        if kind is None:
+            extra[key] = value
+            continue
+        try:
+            converted = kind(value)
+        except (ValueError, HistoryError) as error:
+            wrong.append(f"{key}: {error}")
+            continue
+        if kind is _path or kind is _path_or_null:
+            converted = converted and _resolve(base, converted)
+        elif kind is _paths:
+            converted = tuple(_resolve(base, path) for path in converted)
+        record[key] = converted
+    wrong.extend(f"{key}: missing; {_MISSING.get(key, 'this key is required')}" for key in required if key not in content)
+    record["extra"] = extra
+    return record, wrong
+
+
+class _Files:
+    """Looks for each audio file once, however many records name it."""
+
+    def __init__(self) -> None:
+        self._problems: dict[Path, str | None] = {}
+
+    def problems(self, record: dict[str, Any], kinds: Kinds) -> Iterator[str]:
+        for key, value in record.items():
+            kind = kinds.get(key)
+            if value is None or kind not in (_path, _path_or_null, _paths):
+                continue
+            for path in value if kind is _paths else (value,):
+                if path not in self._problems:
+                    self._problems[path] = _file_problem(path)
+                problem = self._problems[path]
+                if problem is not None:
+                    yield f"{key}: {problem}"
+
+
+def _file_problem(path: Path) -> str | None:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        return f"no file {path}" if isinstance(error, FileNotFoundError) else f"cannot read {path}: {error.strerror}"
+    if not stat.S_ISREG(mode):
+        return f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'no regular file'}, expected an audio file"
+    return None
+
+
+def _resolve(base: str, path: str) -> Path:
+    return Path(os.path.normpath(os.path.join(base, path)))
+
+
+# ---- kinds of fields: each takes a value from JSON and gives the field's value, or says what is wrong
+
+
+def _json_type(value: object) -> str:
+    if value is None:
+        return "null"
+    names = {bool: "true or false", str: "a string", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    return names[type(value)]
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"got {_json_type(value)}, expected a string")
+    if not value.strip():
+        raise ValueError("got an empty string")
+    return value
+
+
+def _words_or_null(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"got {_json_type(value)}, expected a string or null")
+    return value
+
+
+def _text_or_null(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _path(value: Any) -> str:
+    if "\0" in _text(value):
+        raise ValueError("got a path with a zero character")
+    return str(value)
+
+
+def _path_or_null(value: Any) -> str | None:
+    return None if value is None else _path(value)
+
+
+def _paths(value: Any) -> tuple[str, ...]:
+    return tuple(_path(item) for item in _list(value))
+
+
+def _texts(value: Any) -> tuple[str | None, ...]:
+    return tuple(_words_or_null(item) for item in _list(value))
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    return tuple(_number(item) for item in _list(value))
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"got {_json_type(value)}, expected a list")
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"got {_json_type(value)}, expected a number")
+    if not math.isfinite(value):
+        raise ValueError(f"got {value}, expected a finite number")
+    return float(value)
+
+
+def _duration(value: Any) -> float:
+    if _number(value) <= 0:
+        raise ValueError(f"got {value}, expected seconds above 0")
+    return float(value)
+
+
+def _time_or_null(value: Any) -> float | None:
+    if value is None:
+        return None
+    if _number(value) < 0:
+        raise ValueError(f"got {value}, expected seconds, 0 or more, or null")
+    return float(value)
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"got {value if isinstance(value, float) else _json_type(value)}, expected an integer")
+    return value
+
+
+def _integer_or_null(value: Any) -> int | None:
+    return None if value is None else _integer(value)
+
+
+def _rate(value: Any) -> int:
+    if _integer(value) <= 0:
+        raise ValueError(f"got {value}, expected a sample rate in Hz above 0")
+    return int(value)
+
+
+def _history(value: Any) -> tuple[Turn, ...]:
+    if value is not None and not isinstance(value, list):
+        raise ValueError(f'got {_json_type(value)}, expected a list of {{"speaker", "text"}}')
+    return tuple(check_history(value))
+
+
+# In the order of the keys of a written line.
+_UTTERANCE: Kinds = {
+    "id": _text,
+    "audio": _path,
+    "speaker": _text,
+    "duration_s": _duration,
+    "sample_rate": _rate,
+    "text": _words_or_null,
+    "dialogue": _text_or_null,
+    "history": _history,
+    "split": _text_or_null,
+}
+_REQUIRED_UTTERANCE = ("id", "audio", "speaker", "duration_s", "sample_rate")
+_MIXTURE: Kinds = {
+    "id": _text,
+    "mixture": _path,
+    "target": _path_or_null,
+    "interferers": _paths,
+    "noise": _path_or_null,
+    "sample_rate": _rate,
+    "duration_s": _duration,
+    "history": _history,
+    "target_speaker": _text_or_null,
+    "target_text": _words_or_null,
+    "interferer_texts": _texts,
+    "enrollment": _path_or_null,
+    "snr_db": _numbers,
+    "rt60_s": _time_or_null,
+    "seed": _integer_or_null,
+}
+_REQUIRED_MIXTURE = ("id", "mixture", "target", "sample_rate", "duration_s")
+_MISSING = {"target": "expected a path, or null where nobody continues the history"}
+
+
+# ---- writing
+
+
+class _Folders:
+    """Writes paths relative to one folder; remembers per folder of a file, because there are few of them."""
+
+    def __init__(self, base: str) -> None:
+        self._base = base
+        self._relative: dict[str, str] = {}
+
+    def relative(self, path: Path) -> str:
+        folder, name = os.path.split(os.path.abspath(path))
+        if folder not in self._relative:
+            self._relative[folder] = os.path.relpath(folder, self._base)
+        return Path(os.path.normpath(os.path.join(self._relative[folder], name))).as_posix()
+
+
+def _to_json(record: Utterance | Mixture, folders: _Folders) -> dict[str, Any]:
+    kinds = _UTTERANCE if isinstance(record, Utterance) else _MIXTURE
+    line: dict[str, Any] = {}
+    for key, kind in kinds.items():
+        value = getattr(record, key)
+        if kind is _history:
+            value = [_turn_to_json(turn) for turn in value]
+        elif kind is _paths:
+            value = [folders.relative(path) for path in value]
+        elif value is not None and (kind is _path or kind is _path_or_null):
+            value = folders.relative(value)
+        line[key] = value
+    line.update((key, value) for key, value in record.extra.items() if key not in line)
+    return line
+
+
+def _turn_to_json(turn: Turn) -> dict[str, str | None]:
+    line = {"speaker": turn.speaker, "text": turn.text}
+    return line if turn.time is None else {**line, "time": turn.time}
