@@ -79,7 +79,9 @@ def load_checkpoint(name_or_path: str | os.PathLike[str]) -> Checkpoint:
     if path.is_file():
         return _read_one_file(path)
     packaged = ", ".join(packaged_models()) or "none"
-    raise CheckpointError(f"{text}: no such model; expected a folder, a .safetensors file or a packaged name ({packaged})")
+    raise CheckpointError(
+        f"{text}: no such model; expected a folder, a .safetensors file or a packaged name ({packaged})"
+    )
 
 
 def save_checkpoint(
@@ -145,10 +147,20 @@ def instantiate(config: Any) -> Any:
     try:
         signature.bind(**values)
     except TypeError as error:
-        raise CheckpointError(f"{target}: {error}; expected {', '.join(signature.parameters) or 'no arguments'}") from None
+        raise CheckpointError(
+            f"{target}: {error}; expected {', '.join(signature.parameters) or 'no arguments'}"
+        ) from None
     try:
         return built(**values)
-    except (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError, AssertionError, CseError) as error:
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+        ArithmeticError,
+        LookupError,
+        AssertionError,
+        CseError,
+    ) as error:
         raise CheckpointError(f"{target}: these arguments build no model: {one_line(error)}") from error
 
 
@@ -165,10 +177,16 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
         problems.append(f"missing {_some(missing)}")
     if unexpected := [name for name in got if name not in expected]:
         problems.append(f"unexpected {_some(unexpected)}")
-    shapes = [f"{name} got {got[name]} expected {shape}" for name, shape in expected.items() if got.get(name, shape) != shape]
+    shapes = [
+        f"{name} got {got[name]} expected {shape}"
+        for name, shape in expected.items()
+        if got.get(name, shape) != shape
+    ]
     if shapes:
         problems.append(f"wrong shape: {_some(shapes)}")
-    if wrong := [name for name, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()]:
+    if wrong := [
+        name for name, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()
+    ]:
         problems.append(f"not finite: {_some(wrong)}")
     if problems:
         raise CheckpointError(f"the weights do not fit {type(module).__name__}: {'; '.join(problems)}")
@@ -185,7 +203,9 @@ def _some(names: list[str]) -> str:
 def _read_folder(folder: Path, name: str) -> Checkpoint:
     missing = [file for file in (CONFIG, WEIGHTS, CARD) if not (folder / file).is_file()]
     if missing:
-        raise CheckpointError(f"{folder}: no {' and no '.join(missing)}; expected {CONFIG}, {WEIGHTS} and {CARD} in it")
+        raise CheckpointError(
+            f"{folder}: no {' and no '.join(missing)}; expected {CONFIG}, {WEIGHTS} and {CARD} in it"
+        )
     config = _parse_config(_bytes(folder / CONFIG), str(folder / CONFIG))
     weights = _bytes(folder / WEIGHTS)
     state = _tensors(weights, folder / WEIGHTS)
@@ -199,7 +219,9 @@ def _read_one_file(path: Path) -> Checkpoint:
     header = json.loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])
     metadata = header.get("__metadata__", {})
     if not isinstance(metadata, dict) or not {"config", "model_card"} <= metadata.keys():
-        raise CheckpointError(f'{path}: no "config" and "model_card" in its metadata; expected a file of save_checkpoint')
+        raise CheckpointError(
+            f'{path}: no "config" and "model_card" in its metadata; expected a file of save_checkpoint'
+        )
     config = _parse_config(metadata["config"].encode(), f"{path} (metadata)")
     _check_sha256(_tensor_bytes(weights), config, path)
     return Checkpoint(config, state, metadata["model_card"], config["name"])
@@ -257,7 +279,9 @@ def _check_config(config: Any, where: str) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise CheckpointError(f"{where}: got a {type(config).__name__}, expected a JSON object")
     if config.get("format") != FORMAT:
-        raise CheckpointError(f"{where}: got format {config.get('format')!r}, expected {FORMAT}; try a newer version of cse")
+        raise CheckpointError(
+            f"{where}: got format {config.get('format')!r}, expected {FORMAT}; try a newer version of cse"
+        )
     if not isinstance(config.get("name"), str):
         raise CheckpointError(f'{where}: no "name", expected a string')
     if not isinstance(config.get("sha256"), str) or not re.fullmatch("[0-9a-f]{64}", config["sha256"]):
@@ -287,15 +311,25 @@ def _download(name: str) -> Path:
 
 def _resolve(target: Any) -> type:
     parts = target.split(".") if isinstance(target, str) else []
-    if len(parts) < 3 or parts[0] != "cse" or not all(part.isidentifier() and not part.startswith("_") for part in parts):
-        raise CheckpointError(f"_target_: got {target!r}, expected the path of a public class of cse: cse.module.Class")
+    if (
+        len(parts) < 3
+        or parts[0] != "cse"
+        or not all(part.isidentifier() and not part.startswith("_") for part in parts)
+    ):
+        raise CheckpointError(
+            f"_target_: got {target!r}, expected the path of a public class of cse: cse.module.Class"
+        )
     try:
         module = importlib.import_module(".".join(parts[:-1]))
     except ImportError as error:
-        raise CheckpointError(f"_target_: got {target!r}, which cannot be imported: {one_line(error)}") from error
+        raise CheckpointError(
+            f"_target_: got {target!r}, which cannot be imported: {one_line(error)}"
+        ) from error
     found = getattr(module, parts[-1], None)
     if not isinstance(found, type) or not f"{found.__module__}.".startswith("cse."):
-        raise CheckpointError(f"_target_: got {target!r}, which is no class of cse; is the checkpoint of a newer version?")
+        raise CheckpointError(
+            f"_target_: got {target!r}, which is no class of cse; is the checkpoint of a newer version?"
+        )
     return found
 
 
@@ -306,12 +340,18 @@ def _replace_folder(path: Path, contents: Mapping[str, bytes]) -> None:
     """Write the files into a new folder beside `path`, then swap; the old folder is removed last, restored on failure."""
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_dir():
-        raise CheckpointError(f"{path}: is a file, expected the name of a folder, or one that ends in .safetensors")
+        raise CheckpointError(
+            f"{path}: is a file, expected the name of a folder, or one that ends in .safetensors"
+        )
     if not path.parent.is_dir():
-        raise CseError(f"{path}: cannot write: the folder {path.parent} does not exist; create it or name another one")
+        raise CseError(
+            f"{path}: cannot write: the folder {path.parent} does not exist; create it or name another one"
+        )
     others = sorted({entry.name for entry in path.iterdir()} - set(contents)) if path.exists() else []
     if others:
-        raise CheckpointError(f"{path}: holds other files ({_some(others)}), which would be lost; name another folder")
+        raise CheckpointError(
+            f"{path}: holds other files ({_some(others)}), which would be lost; name another folder"
+        )
     token = secrets.token_hex(6)
     beside, old = path.parent / f".cse-{token}-new", path.parent / f".cse-{token}-old"
     try:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import itertools
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -13,17 +16,21 @@ import soundfile
 
 from cse.errors import InvalidAudioError, MissingExtraError, one_line
 
+MAX_BYTES_IN_MEMORY = 2**30  # of encoded audio that comes as a stream
+
 _BLOCK_FRAMES = 65536
 # libsndfile's number of frames where the header does not say
 _UNKNOWN_FRAMES = 2**62
-# Containers of voice notes and of what people attach. A playlist (HLS, concat) is none of them: it would make FFmpeg open
-# other files and addresses.
+# Containers of voice notes and of what people attach. A playlist (HLS, concat) is none of them: it would make FFmpeg
+# open other files and addresses.
 _CONTAINERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,loas,amr,amrnb,amrwb,caf,ogg,mp3,wav,w64,flac,aiff,asf,avi,flv,mpegts,ac3,eac3"
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,loas,amr,amrnb,amrwb,caf,ogg,mp3,wav,w64,flac,aiff,asf,avi,flv,"
+    "mpegts,ac3,eac3"
 )
-# where each container says what it is: (offset, bytes)
+# how formats that need PyAV begin: (offset, bytes)
 _NEEDS_CODECS = (
-    (4, b"ftyp"), (0, b"\xff\xf1"), (0, b"\xff\xf9"), (0, b"#!AMR"), (0, b"caff"), (0, b"\x1aE\xdf\xa3"), (0, b"0&\xb2u"),
+    (4, b"ftyp"), (0, b"\xff\xf1"), (0, b"\xff\xf9"), (0, b"#!AMR"), (0, b"caff"), (0, b"\x1aE\xdf\xa3"),
+    (0, b"0&\xb2u"),
 )  # fmt: skip
 
 
@@ -33,9 +40,76 @@ class AudioStream:
 
     sample_rate: int
     channels: int
-    duration_s: float | None  # by the header, which may be missing or wrong
+    duration_s: float | None  # as the header says, where it can be relied on
     blocks: Iterator[np.ndarray]
     warnings: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def open_source(source: Any) -> Iterator[tuple[BinaryIO, str]]:
+    """Give encoded audio (a path, bytes, a binary file object) as a seekable file, with its name for messages.
+
+    Raises:
+        InvalidAudioError: there is nothing to read, or `source` is something else.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        yield _in_memory(bytes(source), "<bytes>"), "<bytes>"
+    elif isinstance(source, str | os.PathLike):
+        with _open_path(Path(source)) as file:
+            name = os.fspath(source)
+            if not file.seekable():
+                yield _in_memory(_read_all(file, name), name), name
+            elif os.fstat(file.fileno()).st_size == 0:
+                raise InvalidAudioError(f"{name}: is empty (0 bytes), expected an audio file")
+            else:
+                yield file, name
+    elif callable(getattr(source, "read", None)):
+        label = getattr(source, "name", None)
+        name = label if isinstance(label, str) and label else "<file object>"
+        yield _in_memory(_read_all(source, name), name), name
+    else:
+        raise InvalidAudioError(
+            f"got {type(source).__name__}, expected a path, bytes, a binary file object, a NumPy array or a tensor"
+        )
+
+
+def _open_path(path: Path) -> BinaryIO:
+    if path.is_dir():
+        raise InvalidAudioError(f"{path}: is a folder, expected an audio file")
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        raise InvalidAudioError(f"{path}: no such file, expected an audio file") from None
+    except (OSError, ValueError) as error:
+        raise InvalidAudioError(
+            f"{path}: cannot read: {getattr(error, 'strerror', None) or error}"
+        ) from error
+
+
+def _read_all(file: Any, name: str) -> bytes:
+    """What is left in a file object; formats with an index at the end need to seek, which a pipe cannot."""
+    try:
+        data = file.read(MAX_BYTES_IN_MEMORY + 1)
+    except (OSError, ValueError) as error:
+        raise InvalidAudioError(f"{name}: cannot read: {one_line(error)}") from error
+    if not isinstance(data, bytes | bytearray):
+        raise InvalidAudioError(
+            f"{name}: read() gave {type(data).__name__}, expected bytes; open it in binary mode"
+        )
+    if len(data) > MAX_BYTES_IN_MEMORY:
+        raise InvalidAudioError(
+            f"{name}: more than {MAX_BYTES_IN_MEMORY // 2**20} MB as a stream; pass it as a file"
+        )
+    return bytes(data)
+
+
+def _in_memory(data: bytes, name: str) -> io.BytesIO:
+    if not data:
+        raise InvalidAudioError(f"{name}: is empty (0 bytes), expected audio; is a file object at its end?")
+    return io.BytesIO(data)
+
+
+# ---- soundfile
 
 
 @contextmanager
@@ -48,10 +122,10 @@ def open_stream(file: BinaryIO, name: str) -> Iterator[AudioStream]:
     """
     file.seek(0)
     try:
-        # the descriptor of a real file: soundfile would guess the format from a name
+        # the descriptor of a real file: from a file with a name soundfile would guess the format
         sound = soundfile.SoundFile(file if isinstance(file, io.BytesIO) else file.fileno(), closefd=False)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        reason = one_line(error).rpartition(": ")[2]
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string.rstrip(".")
     else:
         with sound:
             yield _soundfile_stream(sound)
@@ -61,23 +135,27 @@ def open_stream(file: BinaryIO, name: str) -> Iterator[AudioStream]:
 
 
 def _soundfile_stream(sound: soundfile.SoundFile) -> AudioStream:
-    def blocks() -> Iterator[np.ndarray]:
-        decoded = 0
-        while True:
-            try:
-                block = sound.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError:
-                stream.warnings.append(f"damaged: decoding stopped after {decoded / sound.samplerate:.1f} s")
-                return
-            if not len(block):
-                return
-            decoded += len(block)
-            yield block
-
-    known = 0 < sound.frames < _UNKNOWN_FRAMES
-    duration_s = sound.frames / sound.samplerate if known and sound.samplerate else None
-    stream = AudioStream(sound.samplerate, sound.channels, duration_s, blocks())
+    # of an MP3 without a header of its own the length is only estimated
+    known = 0 < sound.frames < _UNKNOWN_FRAMES and sound.format != "MP3" and sound.samplerate > 0
+    stream = AudioStream(
+        sound.samplerate, sound.channels, sound.frames / sound.samplerate if known else None, iter(())
+    )
+    stream.blocks = _soundfile_blocks(sound, stream.warnings)
     return stream
+
+
+def _soundfile_blocks(sound: soundfile.SoundFile, warnings: list[str]) -> Iterator[np.ndarray]:
+    decoded = 0
+    while True:
+        try:
+            block = sound.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError:
+            warnings.append(f"damaged: decoding stopped after {decoded / sound.samplerate:.1f} s")
+            return
+        if not len(block):
+            return
+        decoded += len(block)
+        yield block
 
 
 # ---- PyAV
@@ -92,35 +170,42 @@ def _open_av(file: BinaryIO, name: str, reason: str) -> Iterator[AudioStream]:
         import av
     except ImportError:
         if any(head[offset : offset + len(magic)] == magic for offset, magic in _NEEDS_CODECS):
-            raise MissingExtraError(feature=f"{name}: decoding this audio format", extra="codecs", package="av") from None
+            raise MissingExtraError(
+                feature=f"{name}: this audio format", extra="codecs", package="av"
+            ) from None
         raise InvalidAudioError(
             f"{name}: no audio that can be decoded ({reason}); expected WAV, FLAC, OGG/Opus or MP3, "
             'or for m4a, AAC, AMR, webm, CAF type: pip install "cse[codecs]"'
         ) from None
-    undecodable = f"{name}: no audio that can be decoded; expected WAV, FLAC, OGG/Opus, MP3, m4a, AAC, AMR, webm or CAF"
+    expected = "expected WAV, FLAC, OGG/Opus, MP3, m4a, AAC, AMR, webm or CAF, complete from its beginning"
     try:
-        container = av.open(_Unnamed(file), mode="r", options={"format_whitelist": _CONTAINERS}, metadata_errors="ignore")
+        container = av.open(
+            _Unnamed(file), mode="r", options={"format_whitelist": _CONTAINERS}, metadata_errors="ignore"
+        )
     except (av.FFmpegError, ValueError) as error:
-        raise InvalidAudioError(f"{undecodable} ({one_line(error)})") from error
+        detail = getattr(error, "strerror", None) or one_line(error)
+        raise InvalidAudioError(f"{name}: no audio that can be decoded ({detail}); {expected}") from error
     with container:
         if not container.streams.audio:
             raise InvalidAudioError(f"{name}: has no audio track, expected one")
         source = container.streams.audio[0]
-        first, frames, warnings = _first_frame(container, source)
+        warnings: list[str] = []
+        frames = _av_frames(container, source, warnings)
+        first = next(frames, None)
         if first is None:
-            raise InvalidAudioError(f"{undecodable} (no frame of its audio track decodes)")
+            raise InvalidAudioError(
+                f"{name}: no audio that can be decoded (no frame of its track); {expected}"
+            )
         duration_s = None
         if source.duration is not None and source.time_base is not None:
             duration_s = float(source.duration * source.time_base)
-        elif container.duration is not None:
-            duration_s = container.duration / 1e6
         # rate and channels of the frames, not of the header: HE-AAC declares half of its rate
-        channels = first.layout.nb_channels
-        yield AudioStream(first.sample_rate, channels, duration_s, _av_blocks(first, frames), warnings)
+        blocks = _av_blocks(first, frames)
+        yield AudioStream(first.sample_rate, first.layout.nb_channels, duration_s, blocks, warnings)
 
 
 class _Unnamed:
-    """A file without its name, from which FFmpeg would guess the format, and without more than FFmpeg needs."""
+    """A file without its name, from which FFmpeg would guess the format."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.read = file.read
@@ -128,14 +213,8 @@ class _Unnamed:
         self.tell = file.tell
 
 
-def _first_frame(container: Any, source: Any) -> tuple[Any, Iterator[Any], list[str]]:
-    warnings: list[str] = []
-    frames = _av_frames(container, source, warnings)
-    return next(frames, None), frames, warnings
-
-
 def _av_frames(container: Any, source: Any, warnings: list[str]) -> Iterator[Any]:
-    """Decoded frames; damaged packets are skipped as players do, and counted."""
+    """Decoded frames; damaged packets are skipped, as players do, and counted."""
     import av
 
     skipped = 0
@@ -144,7 +223,7 @@ def _av_frames(container: Any, source: Any, warnings: list[str]) -> Iterator[Any
         try:
             packet = next(packets, None)
         except av.FFmpegError as error:
-            warnings.append(f"damaged: decoding stopped early ({one_line(error)})")
+            warnings.append(f"damaged: decoding stopped early ({error.strerror})")
             break
         if packet is None:
             break
@@ -155,18 +234,39 @@ def _av_frames(container: Any, source: Any, warnings: list[str]) -> Iterator[Any
             continue
         yield from frames
     if skipped:
-        warnings.append(f"damaged: {skipped} packets that do not decode were skipped")
+        warnings.append(f"damaged: {skipped} packets do not decode and were skipped")
 
 
 def _av_blocks(first: Any, frames: Iterator[Any]) -> Iterator[np.ndarray]:
+    pending: list[np.ndarray] = []
+    length = 0
+    for part in _uniform(first, frames):
+        pending.append(part.to_ndarray())
+        length += pending[-1].shape[1]
+        if length >= _BLOCK_FRAMES:
+            yield np.concatenate(pending, axis=1).T
+            pending, length = [], 0
+    if pending:
+        yield np.concatenate(pending, axis=1).T
+
+
+def _uniform(first: Any, frames: Iterator[Any]) -> Iterator[Any]:
+    """Frames as planar floating point, at the rate and in the layout of the first, which a stream may leave (HE-AAC)."""
     import av
 
-    resampler = av.AudioResampler(format="fltp", layout=first.layout, rate=first.sample_rate)
-
-    def block(frame: Any) -> np.ndarray:
-        return np.ascontiguousarray(frame.to_ndarray().T, dtype=np.float32)
-
-    yield from map(block, resampler.resample(first))
-    for frame in frames:
-        yield from map(block, resampler.resample(frame))
-    yield from map(block, resampler.resample(None))
+    wanted = ("fltp", first.layout.name, first.sample_rate)
+    current, resampler = wanted, None
+    for frame in itertools.chain((first,), frames):
+        setup = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if setup != current:
+            if resampler is not None:
+                yield from resampler.resample(None)
+            current, resampler = setup, None
+            if setup != wanted:
+                resampler = av.AudioResampler(format="fltp", layout=first.layout, rate=first.sample_rate)
+        if resampler is None:
+            yield frame
+        else:
+            yield from resampler.resample(frame)
+    if resampler is not None:
+        yield from resampler.resample(None)

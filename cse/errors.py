@@ -54,6 +54,10 @@ class TargetAbsentError(CseError):
     exit_code: ClassVar[int] = 3
 
 
+class CancelledError(CseError):
+    """The caller's `should_stop` asked for the work to end."""
+
+
 class MissingExtraError(CseError):
     """A feature needs a package that only an optional extra installs.
 

@@ -38,13 +38,17 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         target = Path(os.path.realpath(target))
     folder = Path(tempfile.gettempdir()) if special else target.parent
     if not folder.is_dir():
-        raise CseError(f"{path}: cannot write: the folder {folder} does not exist; create it or name another one")
+        raise CseError(
+            f"{path}: cannot write: the folder {folder} does not exist; create it or name another one"
+        )
     beside = folder / f".cse-{secrets.token_hex(6)}{target.suffix}"
     try:
         # opened once before the work is done: a folder that cannot be written to is found out at once
         beside.touch(exist_ok=False)
     except OSError as error:
-        raise CseError(f"{path}: cannot write: {error.strerror}; name a folder that you may write to") from error
+        raise CseError(
+            f"{path}: cannot write: {error.strerror}; name a folder that you may write to"
+        ) from error
     try:
         yield beside
         if special:

@@ -31,7 +31,15 @@ MAX_TURNS = 200_000
 
 # roles of OpenAI-style messages that nobody in the conversation said
 _UNSPOKEN_ROLES = frozenset({"system", "developer", "tool", "function"})
-_SIGNATURES = ((0, b"OggS"), (0, b"RIFF"), (0, b"fLaC"), (0, b"ID3"), (0, b"#!AMR"), (0, b"caff"), (4, b"ftyp"))
+_SIGNATURES = (
+    (0, b"OggS"),
+    (0, b"RIFF"),
+    (0, b"fLaC"),
+    (0, b"ID3"),
+    (0, b"#!AMR"),
+    (0, b"caff"),
+    (4, b"ftyp"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,9 @@ def parse_history(text: str | bytes) -> list[Turn]:
         [Turn(text='Where shall we meet?', speaker='Ana', time=None), Turn(text='At 12:30.', speaker='Ben', time=None)]
     """
     if len(text) > MAX_BYTES:
-        raise HistoryError(f"got {len(text) / 2**20:.0f} MB of history, expected at most {MAX_BYTES // 2**20} MB")
+        raise HistoryError(
+            f"got {len(text) / 2**20:.0f} MB of history, expected at most {MAX_BYTES // 2**20} MB"
+        )
     if isinstance(text, bytes):
         text = _decode(text)
     elif not isinstance(text, str):
@@ -116,14 +126,18 @@ def check_history(history: Iterable[Turn | Mapping[str, Any] | str] | None) -> l
     turns: list[Turn] = []
     for number, item in enumerate(history, start=1):
         if number > MAX_TURNS:
-            raise HistoryError(f"got more than {MAX_TURNS} turns; keep the last ones, no model looks back that far")
+            raise HistoryError(
+                f"got more than {MAX_TURNS} turns; keep the last ones, no model looks back that far"
+            )
         turn = _turn(item, number)
         if turn is not None:
             turns.append(turn)
     return turns
 
 
-def render_context(turns: Sequence[Turn], *, max_turns: int | None = None, next_speaker: str | None = None) -> str:
+def render_context(
+    turns: Sequence[Turn], *, max_turns: int | None = None, next_speaker: str | None = None
+) -> str:
     """Write the last turns as the text that a language model reads: `Name: words`, one line a turn.
 
     White space inside a turn becomes one blank, so that nothing a person writes can look like another turn.
@@ -140,7 +154,9 @@ def render_context(turns: Sequence[Turn], *, max_turns: int | None = None, next_
     if max_turns is not None and max_turns < 0:
         raise ValueError(f"got max_turns={max_turns}, expected 0 or more, or None for all turns")
     kept = turns if max_turns is None else turns[max(0, len(turns) - max_turns) :]
-    lines = [_one_line(turn.text if turn.speaker is None else f"{turn.speaker}: {turn.text}") for turn in kept]
+    lines = [
+        _one_line(turn.text if turn.speaker is None else f"{turn.speaker}: {turn.text}") for turn in kept
+    ]
     if next_speaker is not None:
         lines.append(f"{_one_line(next_speaker)}:")
     return "\n".join(lines)
@@ -160,7 +176,9 @@ def _read_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise HistoryError(f"{path}: no such file; expected a text or JSON file with the conversation") from None
+        raise HistoryError(
+            f"{path}: no such file; expected a text or JSON file with the conversation"
+        ) from None
     except (OSError, ValueError) as error:
         raise HistoryError(f"{path}: cannot read: {getattr(error, 'strerror', None) or error}") from error
 
@@ -168,20 +186,26 @@ def _read_bytes(path: Path) -> bytes:
 def _decode(data: bytes) -> str:
     for offset, signature in _SIGNATURES:
         if data[offset : offset + len(signature)] == signature:
-            raise HistoryError("this is audio or binary data, expected the text of the conversation; swapped files?")
+            raise HistoryError(
+                "this is audio or binary data, expected the text of the conversation; swapped files?"
+            )
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise HistoryError(f"line {line}: got bytes that are no {encoding[:6].upper().rstrip('-')} text; save it as UTF-8") from None
+        raise HistoryError(
+            f"line {line}: got bytes that are no {encoding[:6].upper().rstrip('-')} text; save it as UTF-8"
+        ) from None
 
 
 def _reject_binary(text: str) -> None:
     position = text.find("\0")
     if position >= 0:
         line = text.count("\n", 0, position) + 1
-        raise HistoryError(f"line {line}: got binary data (a zero byte), expected the text of the conversation")
+        raise HistoryError(
+            f"line {line}: got binary data (a zero byte), expected the text of the conversation"
+        )
 
 
 # ---- JSON
@@ -195,7 +219,9 @@ def _parse_json(text: str) -> list[Turn] | None:
     except json.JSONDecodeError as error:
         raise HistoryError(f"line {error.lineno}, column {error.colno}: broken JSON: {error.msg}") from None
     except (RecursionError, ValueError):
-        raise HistoryError("line 1: JSON that is nested too deeply, or has a number that is too long") from None
+        raise HistoryError(
+            "line 1: JSON that is nested too deeply, or has a number that is too long"
+        ) from None
     if isinstance(content, dict):
         lists = [content[key] for key in ("messages", "history") if isinstance(content.get(key), list)]
         if not lists:
@@ -218,10 +244,14 @@ def _turn(item: object, number: int) -> Turn | None:
             if item.get("role") in _UNSPOKEN_ROLES:
                 return None
         else:
-            raise HistoryError(f'turn {number}: got an object without "text" (or "content"), expected {{"speaker", "text"}}')
+            raise HistoryError(
+                f'turn {number}: got an object without "text" (or "content"), expected {{"speaker", "text"}}'
+            )
         time = item.get("time")
     else:
-        raise HistoryError(f'turn {number}: got {type(item).__name__}, expected {{"speaker", "text"}} or a string')
+        raise HistoryError(
+            f'turn {number}: got {type(item).__name__}, expected {{"speaker", "text"}} or a string'
+        )
     if not isinstance(text, str):
         raise HistoryError(f'turn {number}: "text" is {type(text).__name__}, expected a string')
     text = _clean(text)
@@ -237,7 +267,9 @@ def _content(content: object, number: int) -> object:
     if not isinstance(content, list):
         return content
     if not all(isinstance(part, Mapping) for part in content):
-        raise HistoryError(f'turn {number}: a part of "content" is no object, expected {{"type": "text", "text"}}')
+        raise HistoryError(
+            f'turn {number}: a part of "content" is no object, expected {{"type": "text", "text"}}'
+        )
     words = [part["text"] for part in content if isinstance(part.get("text"), str)]
     return " ".join(words)
 

@@ -99,7 +99,9 @@ def write_manifest(path: str | os.PathLike[str], records: Iterable[Utterance | M
         ids: set[str] = set()
         for number, record in enumerate(records, start=1):
             if record.id in ids:
-                raise ManifestError(f"{path}:{number}:id: a second record with the id {record.id}; ids must differ")
+                raise ManifestError(
+                    f"{path}:{number}:id: a second record with the id {record.id}; ids must differ"
+                )
             ids.add(record.id)
             try:
                 line = json.dumps(_to_json(record, folders), ensure_ascii=False, allow_nan=False)
@@ -141,7 +143,9 @@ def _read(path: Path, kinds: Kinds, required: Sequence[str], split: str | None) 
         more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
         raise ManifestError(problems[0] + more, problems)
     if not records:
-        raise ManifestError(f"{path}: no record of split {split!r}; expected one of: {', '.join(sorted(splits))}")
+        raise ManifestError(
+            f"{path}: no record of split {split!r}; expected one of: {', '.join(sorted(splits))}"
+        )
     return records
 
 
@@ -195,7 +199,11 @@ def _check(
         elif kind is _paths:
             converted = tuple(_resolve(base, path) for path in converted)
         record[key] = converted
-    wrong.extend(f"{key}: missing; {_MISSING.get(key, 'this key is required')}" for key in required if key not in content)
+    wrong.extend(
+        f"{key}: missing; {_MISSING.get(key, 'this key is required')}"
+        for key in required
+        if key not in content
+    )
     record["extra"] = extra
     return record, wrong
 
@@ -223,7 +231,11 @@ def _file_problem(path: Path) -> str | None:
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
-        return f"no file {path}" if isinstance(error, FileNotFoundError) else f"cannot read {path}: {error.strerror}"
+        return (
+            f"no file {path}"
+            if isinstance(error, FileNotFoundError)
+            else f"cannot read {path}: {error.strerror}"
+        )
     if not stat.S_ISREG(mode):
         return f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'no regular file'}, expected an audio file"
     return None
@@ -239,7 +251,14 @@ def _resolve(base: str, path: str) -> Path:
 def _json_type(value: object) -> str:
     if value is None:
         return "null"
-    names = {bool: "true or false", str: "a string", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    names = {
+        bool: "true or false",
+        str: "a string",
+        int: "a number",
+        float: "a number",
+        list: "a list",
+        dict: "an object",
+    }
     return names[type(value)]
 
 
@@ -313,7 +332,9 @@ def _time_or_null(value: Any) -> float | None:
 
 def _integer(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"got {value if isinstance(value, float) else _json_type(value)}, expected an integer")
+        raise ValueError(
+            f"got {value if isinstance(value, float) else _json_type(value)}, expected an integer"
+        )
     return value
 
 

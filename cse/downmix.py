@@ -1,0 +1,139 @@
+"""From the channels of a recording to one waveform, with the checks that need every sample; used by `cse.audio` only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+import numpy as np
+
+from cse.decoding import AudioStream
+from cse.errors import InvalidAudioError
+
+MIN_RATE_HZ, MAX_RATE_HZ, LOW_RATE_HZ = 4_000, 192_000, 8_000
+MAX_CHANNELS = 32
+
+_FULL_SCALE, _CLIPPED_SHARE, _NO_AUDIO_SCALE = 0.999, 1e-3, 4.0
+_CANCELLED_POWER = 1e-2  # of the mean of the channels, relative to the mean power of the channels
+
+
+def downmix(
+    open_again: Callable[[], AbstractContextManager[AudioStream]], name: str, max_duration_s: float
+) -> tuple[np.ndarray, AudioStream, float]:
+    """Take the mean of the channels, or the loudest channel where they cancel (the audio is then decoded twice).
+
+    Args:
+        open_again: starts decoding from the beginning.
+        name: of the recording, for messages.
+        max_duration_s: decoding stops with an error beyond it.
+
+    Returns:
+        The waveform (T,) float32; the stream it came from, its `warnings` complete; how far the waveform swings from
+        its middle, 1 at full scale.
+
+    Raises:
+        InvalidAudioError: an impossible rate or number of channels, too long, no samples, NaN or infinite samples.
+    """
+    with open_again() as stream:
+        _check_header(stream, name, max_duration_s)
+        mixer = _Mixer(stream, name, max_duration_s)
+        waveform = mixer.run(None)
+    if not len(waveform):
+        raise InvalidAudioError(f"{name}: got no samples (0 s of audio), expected speech")
+    notes = [*stream.warnings, *mixer.warnings(len(waveform))]
+    if mixer.cancels():
+        loudest = int(np.argmax(mixer.channel_power))
+        with open_again() as stream:
+            mixer = _Mixer(stream, name, max_duration_s)
+            waveform = mixer.run(loudest)
+        notes.append(
+            f"channels cancel: their mean is near silence; channel {loudest + 1} of {stream.channels} is used"
+        )
+    stream.warnings[:] = notes
+    return waveform, stream, mixer.swing
+
+
+def _check_header(stream: AudioStream, name: str, max_duration_s: float) -> None:
+    if not MIN_RATE_HZ <= stream.sample_rate <= MAX_RATE_HZ:
+        raise InvalidAudioError(
+            f"{name}: got a sample rate of {stream.sample_rate} Hz, expected {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz; "
+            "resample it first"
+        )
+    if not 1 <= stream.channels <= MAX_CHANNELS:
+        hint = "; is the array transposed? expected (channels, samples)" if stream.channels else ""
+        raise InvalidAudioError(f"{name}: got {stream.channels} channels, expected 1 to {MAX_CHANNELS}{hint}")
+    if stream.duration_s is not None and stream.duration_s > max_duration_s:
+        raise _too_long(name, f"{stream.duration_s:.1f} s", max_duration_s)
+
+
+def _too_long(name: str, got: str, max_duration_s: float) -> InvalidAudioError:
+    return InvalidAudioError(
+        f"{name}: got {got} of audio, expected at most {max_duration_s:g} s; cut it into parts"
+    )
+
+
+class _Mixer:
+    """Turns blocks of channels into one waveform and keeps what the checks need: power, clipped samples, extremes."""
+
+    def __init__(self, stream: AudioStream, name: str, max_duration_s: float) -> None:
+        self._stream = stream
+        self._name = name
+        self._max_duration_s = max_duration_s
+        self._samples = 0
+        self._clipped = 0
+        self._peak = 0.0
+        self._mean_power = 0.0
+        self._low, self._high = math.inf, -math.inf
+        self.channel_power = np.zeros(stream.channels)
+
+    def run(self, channel: int | None) -> np.ndarray:
+        """(T,) float32: the mean of the channels, or the one channel."""
+        max_frames = int(self._max_duration_s * self._stream.sample_rate)
+        parts: list[np.ndarray] = []
+        frames = 0
+        for block in self._stream.blocks:
+            frames += len(block)
+            if frames > max_frames:
+                raise _too_long(self._name, "more", self._max_duration_s)
+            if not np.isfinite(block).all():
+                raise InvalidAudioError(
+                    f"{self._name}: has NaN or infinite samples, expected finite ones in -1..1"
+                )
+            mono = block.mean(axis=1, dtype=np.float32) if channel is None else block[:, channel]
+            self._measure(block, mono)
+            parts.append(np.ascontiguousarray(mono))
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+    def _measure(self, block: np.ndarray, mono: np.ndarray) -> None:
+        magnitude = np.abs(block)
+        self._samples += block.size
+        self._clipped += int(np.count_nonzero(magnitude >= _FULL_SCALE))
+        self._peak = max(self._peak, float(magnitude.max(initial=0.0)))
+        self.channel_power += np.square(block, dtype=np.float64).sum(axis=0)
+        self._mean_power += float(np.square(mono, dtype=np.float64).sum())
+        self._low = min(self._low, float(mono.min(initial=math.inf)))
+        self._high = max(self._high, float(mono.max(initial=-math.inf)))
+
+    @property
+    def swing(self) -> float:
+        """Half of the distance between the lowest and the highest sample: an offset is no sound."""
+        return max(0.0, (self._high - self._low) / 2)
+
+    def cancels(self) -> bool:
+        """Whether the mean of the channels is 20 dB below the channels."""
+        power = float(self.channel_power.mean())
+        return power > 0 and self._mean_power < _CANCELLED_POWER * power
+
+    def warnings(self, frames: int) -> Iterator[str]:
+        """What is doubtful but usable."""
+        rate, expected_s = self._stream.sample_rate, self._stream.duration_s
+        if rate < LOW_RATE_HZ:
+            yield f"low sample rate: {rate} Hz; speech above {rate // 2} Hz is not in the recording"
+        share = self._clipped / self._samples
+        if self._peak > _NO_AUDIO_SCALE:
+            yield f"beyond full scale: samples reach {self._peak:.4g}, expected -1..1; integers as floating point?"
+        elif share >= _CLIPPED_SHARE:
+            yield f"clipped: {100 * share:.1f} % of the samples are at full scale; the voice will be distorted"
+        if expected_s is not None and frames / rate < 0.95 * expected_s - 0.1:
+            yield f"damaged: got {frames / rate:.1f} s of audio, its header announces {expected_s:.1f} s"
