@@ -1,7 +1,8 @@
 """Audio in and out: the only place through which `cse` reads, writes, downmixes and resamples.
 
-soundfile decodes WAV, FLAC, OGG (Opus, Vorbis), MP3 and more; what it cannot decode (m4a, ADTS AAC, AMR, webm, CAF with
-Opus) goes to PyAV, where the extra `cse[codecs]` is installed. The content decides, never the name of the file.
+soundfile decodes WAV, FLAC, OGG (Opus, Vorbis), MP3 and more; what it cannot decode (m4a, ADTS AAC, AMR,
+webm, CAF with Opus) goes to PyAV, where the extra `cse[codecs]` is installed. The content decides, never the
+name of the file.
 
 Warnings that `Recording.warnings` may hold, by their first words:
 
@@ -14,6 +15,7 @@ Warnings that `Recording.warnings` may hold, by their first words:
 
 from __future__ import annotations
 
+import numbers
 import os
 import warnings as python_warnings
 from collections.abc import Iterator
@@ -54,7 +56,7 @@ _BLOCK_SAMPLES = 2**16
 
 @dataclass(frozen=True)
 class Recording:
-    """One channel of sound: `waveform` (T,) float32, full scale at ±1, at `sample_rate` Hz; where it came from."""
+    """One channel of sound: `waveform` (T,) float32, full scale at ±1, at `sample_rate` Hz."""
 
     waveform: np.ndarray
     sample_rate: int
@@ -74,12 +76,12 @@ def read_audio(
     min_duration_s: float = 0.2,
     max_duration_s: float = MAX_DURATION_S,
 ) -> Recording:
-    """Read a recording at its own rate, as the mean of its channels, and check that there is something to work on.
+    """Read a recording at its own rate, as the mean of its channels, and check that it can be worked on.
 
     Args:
-        source: a path; encoded audio as bytes or as a binary file object (read from where it stands); or samples, an
-            array or tensor (T,) or (channels, T), floating point with full scale at ±1 or integers with that of their
-            type.
+        source: a path; encoded audio as bytes or as a binary file object (read from where it stands); or
+            samples, an array or tensor (T,) or (channels, T), floating point with full scale at ±1 or
+            integers with that of their type.
         sample_rate: rate of samples in Hz; encoded audio says its own.
         min_duration_s: the shortest recording that is of use.
         max_duration_s: the longest; asked of the header first, then of what has been decoded so far.
@@ -88,8 +90,9 @@ def read_audio(
         The recording, with warnings (listed at the top of this module) for what is doubtful but usable.
 
     Raises:
-        InvalidAudioError: no file, a folder, empty, undecodable, 0 or more than 32 channels, too short, too long, NaN
-            or infinite, silent (never more than 1e-4 from its middle), a rate below 4000 or above 192000 Hz.
+        InvalidAudioError: no file, a folder, empty, undecodable, 0 or more than 32 channels, too short, too
+            long, NaN or infinite, silent (never more than 1e-4 from its middle), a rate below 4000 or above
+            192000 Hz.
         MissingExtraError: the format needs the extra `codecs`.
 
     Example:
@@ -101,7 +104,8 @@ def read_audio(
     recording, swing = _read(source, sample_rate, max_duration_s)
     if recording.duration_s < min_duration_s:
         raise InvalidAudioError(
-            f"{recording.name}: got {recording.duration_s:.3f} s of audio, expected at least {min_duration_s:g} s"
+            f"{recording.name}: got {recording.duration_s:.3f} s of audio, "
+            f"expected at least {min_duration_s:g} s"
         )
     if swing < SILENT_SWING:
         hint = ""
@@ -143,10 +147,10 @@ def fit_length(waveform: np.ndarray, length: int) -> np.ndarray:
 
 
 def write_audio(path: str | os.PathLike[str], waveform: np.ndarray | torch.Tensor, sample_rate: int) -> None:
-    """Write a waveform as `.wav` or `.flac` (16 bit), or as `.ogg`, `.oga`, `.opus` (Opus): complete or not at all.
+    """Write a waveform as `.wav`, `.flac` (16 bit), `.ogg`, `.oga` or `.opus` (Opus): complete or not at all.
 
-    Samples beyond ±1 are clipped, with a Python warning. Opus knows 8, 12, 16, 24 and 48 kHz: another rate is resampled
-    to the next higher one of these (above 48 kHz to 48 kHz).
+    Samples beyond ±1 are clipped, with a Python warning. Opus knows 8, 12, 16, 24 and 48 kHz: another rate is
+    resampled to the next higher one of these (above 48 kHz to 48 kHz).
 
     Args:
         path: where to; the folder must exist.
@@ -155,7 +159,8 @@ def write_audio(path: str | os.PathLike[str], waveform: np.ndarray | torch.Tenso
 
     Raises:
         InvalidAudioError: an unknown suffix, samples that are not finite, a wrong shape.
-        CseError: the folder is missing or not writable, or the format does not take this rate or number of channels.
+        CseError: the folder is missing or not writable, or the format does not take this rate or number of
+            channels.
     """
     path = Path(path)
     if path.suffix.lower() not in _FORMATS:
@@ -185,7 +190,8 @@ def _to_write(path: Path, samples: np.ndarray) -> np.ndarray:
     """(channels, T) float32 within ±1."""
     if samples.dtype.kind != "f" or samples.ndim not in (1, 2) or 0 in samples.shape:
         raise InvalidAudioError(
-            f"{path}: cannot write {samples.dtype} of shape {samples.shape}, expected floating point (T,) or (channels, T)"
+            f"{path}: cannot write {samples.dtype} of shape {samples.shape}, "
+            "expected floating point (T,) or (channels, T)"
         )
     samples = np.atleast_2d(samples).astype(np.float32)
     if not np.isfinite(samples).all():
@@ -237,11 +243,7 @@ def _check_samples(samples: np.ndarray, sample_rate: Any) -> tuple[np.ndarray, i
     """Samples as (channels, T), and their rate."""
     if sample_rate is None:
         raise InvalidAudioError("got samples without their rate, expected sample_rate=... in Hz")
-    if (
-        isinstance(sample_rate, bool)
-        or not isinstance(sample_rate, int | float | np.number)
-        or sample_rate % 1
-    ):
+    if isinstance(sample_rate, bool) or not isinstance(sample_rate, numbers.Real) or sample_rate % 1:
         raise InvalidAudioError(f"got sample_rate={sample_rate!r}, expected a whole number of Hz")
     if samples.dtype.kind not in "iuf":
         raise InvalidAudioError(
@@ -259,7 +261,7 @@ def _open_samples(samples: np.ndarray, sample_rate: int) -> Iterator[AudioStream
 
 
 def _sample_blocks(samples: np.ndarray) -> Iterator[np.ndarray]:
-    """(frames, channels) float32; integers are divided by their type's range, unsigned ones lie around its middle."""
+    """(frames, channels) float32; integers are divided by their type's range, 0 of unsigned is its middle."""
     integers = samples.dtype.kind in "iu"
     scale = 2.0 ** (8 * samples.dtype.itemsize - 1) if integers else 1.0
     middle = scale if samples.dtype.kind == "u" else 0.0

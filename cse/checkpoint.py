@@ -1,9 +1,9 @@
 """Self-describing checkpoints: the weights, how to build the model they belong to, and where they come from.
 
-A checkpoint is a folder with `config.json` (`format`, `name`, `model` with its constructor arguments under `_target_`,
-`sha256` of the weights), `model.safetensors` and `model_card.md`; or one `.safetensors` file with the last two as
-metadata, there `sha256` is that of the tensors' bytes. Nothing is unpickled, and `_target_` can only name classes of
-`cse`. Only names that begin with `hf://` are ever downloaded.
+A checkpoint is a folder with `config.json` (`format`, `name`, `model` with its constructor arguments under
+`_target_`, `sha256` of the weights), `model.safetensors` and `model_card.md`; or one `.safetensors` file with
+the last two as metadata, there `sha256` is that of the tensors' bytes. Nothing is unpickled, and `_target_`
+can only name classes of `cse`. Only names that begin with `hf://` are ever downloaded.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl", ".pickle", ".jobli
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint holds: `config` as in `config.json`, the tensors by name, the model card as Markdown, its name."""
+    """What a checkpoint holds: `config` as in `config.json`, tensors by name, model card, its name."""
 
     config: dict[str, Any]
     state: dict[str, Tensor]
@@ -53,7 +53,7 @@ def packaged_models() -> list[str]:
 
 
 def load_checkpoint(name_or_path: str | os.PathLike[str]) -> Checkpoint:
-    """Read and check a checkpoint; the caller builds the model (`instantiate`) and fits the weights (`load_state`).
+    """Read and check a checkpoint; `instantiate` and `load_state` make a model of it.
 
     Args:
         name_or_path: a packaged name, a folder, a `.safetensors` file that carries its config, or
@@ -73,8 +73,8 @@ def load_checkpoint(name_or_path: str | os.PathLike[str]) -> Checkpoint:
         return _read_folder(path, path.resolve().name)
     if path.suffix.lower() in _PICKLES:
         raise CheckpointError(
-            f"{path}: got a {path.suffix} file, which can run code when loaded; expected {CONFIG}, {WEIGHTS}, {CARD} "
-            "in a folder, or one .safetensors file with its config"
+            f"{path}: got a {path.suffix} file, which can run code when loaded; expected {CONFIG}, {WEIGHTS} "
+            f"and {CARD} in a folder, or one .safetensors file of save_checkpoint"
         )
     if path.is_file():
         return _read_one_file(path)
@@ -93,8 +93,8 @@ def save_checkpoint(
 
     Args:
         path: where to.
-        config: needs `model`, a mapping with `_target_` and constructor arguments; `format` and `sha256` are filled in,
-            and `name` where it is missing.
+        config: needs `model`, a mapping with `_target_` and constructor arguments; `format` and `sha256` are
+            filled in, and `name` where it is missing.
         state: tensors by name, from any device.
         card: the model card, Markdown: data, licence, measured numbers, how made.
 
@@ -123,7 +123,7 @@ def save_checkpoint(
 
 
 def instantiate(config: Any) -> Any:
-    """Build the object that `_target_` names, with the other entries as its keyword arguments, innermost first.
+    """Build what `_target_` names, with the other entries as its keyword arguments, innermost first.
 
     Mappings without `_target_`, lists and plain values are passed on as they are.
 
@@ -168,7 +168,8 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Copy tensors into a module whose names and shapes they must match exactly.
 
     Raises:
-        CheckpointError: tensors missing or left over, of another shape, or not finite; names at most three of each.
+        CheckpointError: tensors missing or left over, of another shape, or not finite; names at most three of
+            each.
     """
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     got = {name: tuple(tensor.shape) for name, tensor in state.items()}
@@ -246,7 +247,8 @@ def _tensors(weights: bytes, path: Path) -> dict[str, Tensor]:
         return safetensors.torch.load(weights)
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise CheckpointError(
-            f"{path}: truncated, or no safetensors file ({len(weights)} bytes: {one_line(error)}); fetch or save it again"
+            f"{path}: truncated, or no safetensors file ({len(weights)} bytes: {one_line(error)}); "
+            "fetch or save it again"
         ) from error
 
 
@@ -263,7 +265,8 @@ def _check_sha256(data: bytes, config: dict[str, Any], path: Path) -> None:
     got = _sha256(data)
     if got != config["sha256"]:
         raise CheckpointError(
-            f"{path}: got sha256 {got[:12]}…, its config expects {config['sha256'][:12]}…; the file was changed or mixed up"
+            f"{path}: got sha256 {got[:12]}…, its config expects {config['sha256'][:12]}…; "
+            "it was changed or mixed up"
         )
 
 
@@ -337,7 +340,7 @@ def _resolve(target: Any) -> type:
 
 
 def _replace_folder(path: Path, contents: Mapping[str, bytes]) -> None:
-    """Write the files into a new folder beside `path`, then swap; the old folder is removed last, restored on failure."""
+    """Write the files into a new folder beside `path`, then swap; the old one goes last, or comes back."""
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_dir():
         raise CheckpointError(

@@ -1,4 +1,4 @@
-"""Encoded audio as blocks of samples: by soundfile, or by PyAV where soundfile cannot. Used by `cse.audio` only."""
+"""Encoded audio as blocks of samples, by soundfile or else by PyAV; reached through `cse.audio`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ MAX_BYTES_IN_MEMORY = 2**30  # of encoded audio that comes as a stream
 _BLOCK_FRAMES = 65536
 # libsndfile's number of frames where the header does not say
 _UNKNOWN_FRAMES = 2**62
-# Containers of voice notes and of what people attach. A playlist (HLS, concat) is none of them: it would make FFmpeg
-# open other files and addresses.
+# Containers of voice notes and of what people attach. A playlist (HLS, concat) is none of them: it would make
+# FFmpeg open other files and addresses.
 _CONTAINERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,loas,amr,amrnb,amrwb,caf,ogg,mp3,wav,w64,flac,aiff,asf,avi,flv,"
-    "mpegts,ac3,eac3"
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,loas,amr,amrnb,amrwb,caf,ogg,mp3,wav,w64,flac,aiff,asf,avi,"
+    "flv,mpegts,ac3,eac3"
 )
 # how formats that need PyAV begin: (offset, bytes)
 _NEEDS_CODECS = (
@@ -47,7 +47,7 @@ class AudioStream:
 
 @contextmanager
 def open_source(source: Any) -> Iterator[tuple[BinaryIO, str]]:
-    """Give encoded audio (a path, bytes, a binary file object) as a seekable file, with its name for messages.
+    """Give encoded audio (path, bytes or binary file object) as a seekable file, with its name for messages.
 
     Raises:
         InvalidAudioError: there is nothing to read, or `source` is something else.
@@ -69,7 +69,7 @@ def open_source(source: Any) -> Iterator[tuple[BinaryIO, str]]:
         yield _in_memory(_read_all(source, name), name), name
     else:
         raise InvalidAudioError(
-            f"got {type(source).__name__}, expected a path, bytes, a binary file object, a NumPy array or a tensor"
+            f"got {type(source).__name__}, expected a path, bytes, a binary file object, an array or a tensor"
         )
 
 
@@ -251,7 +251,7 @@ def _av_blocks(first: Any, frames: Iterator[Any]) -> Iterator[np.ndarray]:
 
 
 def _uniform(first: Any, frames: Iterator[Any]) -> Iterator[Any]:
-    """Frames as planar floating point, at the rate and in the layout of the first, which a stream may leave (HE-AAC)."""
+    """Frames as planar floating point, in the rate and layout of the first, which a stream may leave."""
     import av
 
     wanted = ("fltp", first.layout.name, first.sample_rate)

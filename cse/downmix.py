@@ -1,4 +1,4 @@
-"""From the channels of a recording to one waveform, with the checks that need every sample; used by `cse.audio` only."""
+"""From channels to one waveform, with the checks that need every sample; reached through `cse.audio`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CANCELLED_POWER = 1e-2  # of the mean of the channels, relative to the mean pow
 def downmix(
     open_again: Callable[[], AbstractContextManager[AudioStream]], name: str, max_duration_s: float
 ) -> tuple[np.ndarray, AudioStream, float]:
-    """Take the mean of the channels, or the loudest channel where they cancel (the audio is then decoded twice).
+    """Take the mean of the channels, or the loudest one where they cancel (the audio is then decoded twice).
 
     Args:
         open_again: starts decoding from the beginning.
@@ -29,11 +29,12 @@ def downmix(
         max_duration_s: decoding stops with an error beyond it.
 
     Returns:
-        The waveform (T,) float32; the stream it came from, its `warnings` complete; how far the waveform swings from
-        its middle, 1 at full scale.
+        The waveform (T,) float32; the stream it came from, its `warnings` complete; how far the waveform
+        swings from its middle, 1 at full scale.
 
     Raises:
-        InvalidAudioError: an impossible rate or number of channels, too long, no samples, NaN or infinite samples.
+        InvalidAudioError: an impossible rate or number of channels, too long, no samples, NaN or infinite
+            samples.
     """
     with open_again() as stream:
         _check_header(stream, name, max_duration_s)
@@ -57,8 +58,8 @@ def downmix(
 def _check_header(stream: AudioStream, name: str, max_duration_s: float) -> None:
     if not MIN_RATE_HZ <= stream.sample_rate <= MAX_RATE_HZ:
         raise InvalidAudioError(
-            f"{name}: got a sample rate of {stream.sample_rate} Hz, expected {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz; "
-            "resample it first"
+            f"{name}: got a sample rate of {stream.sample_rate} Hz, "
+            f"expected {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz; resample it first"
         )
     if not 1 <= stream.channels <= MAX_CHANNELS:
         hint = "; is the array transposed? expected (channels, samples)" if stream.channels else ""
@@ -74,7 +75,7 @@ def _too_long(name: str, got: str, max_duration_s: float) -> InvalidAudioError:
 
 
 class _Mixer:
-    """Turns blocks of channels into one waveform and keeps what the checks need: power, clipped samples, extremes."""
+    """Turns blocks of channels into one waveform and keeps what the checks need."""
 
     def __init__(self, stream: AudioStream, name: str, max_duration_s: float) -> None:
         self._stream = stream
@@ -132,8 +133,8 @@ class _Mixer:
             yield f"low sample rate: {rate} Hz; speech above {rate // 2} Hz is not in the recording"
         share = self._clipped / self._samples
         if self._peak > _NO_AUDIO_SCALE:
-            yield f"beyond full scale: samples reach {self._peak:.4g}, expected -1..1; integers as floating point?"
+            yield f"beyond full scale: samples reach {self._peak:.4g}, expected -1..1; integers as float?"
         elif share >= _CLIPPED_SHARE:
-            yield f"clipped: {100 * share:.1f} % of the samples are at full scale; the voice will be distorted"
+            yield f"clipped: {100 * share:.1f} % of the samples are at full scale; the voice is distorted"
         if expected_s is not None and frames / rate < 0.95 * expected_s - 0.1:
             yield f"damaged: got {frames / rate:.1f} s of audio, its header announces {expected_s:.1f} s"

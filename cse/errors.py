@@ -1,6 +1,7 @@
 """What a user of `cse` can get wrong, as exceptions whose message is one line: got, expected, remedy.
 
-The command line prints that line and leaves with the class's `exit_code`; anything that is no `CseError` is a bug.
+The command line prints that line and leaves with the class's `exit_code`; anything that is no `CseError` is a
+bug.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ class CseError(Exception):
 
 
 class InvalidAudioError(CseError):
-    """The audio cannot be used: missing, undecodable, silent, too short, too long, not finite, of an impossible shape."""
+    """The audio cannot be used: missing, undecodable, silent, too short, too long, wrong in shape."""
 
 
 class HistoryError(CseError):

@@ -15,10 +15,10 @@ from cse.errors import CseError, one_line
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it to `path` when the block succeeds, remove it when it fails.
+    """Give a temporary path beside `path`; rename it when the block succeeds, remove it when it fails.
 
-    Whatever was at `path` stays untouched until the new content is complete. A link is followed. What is no regular
-    file (`/dev/stdout`, a named pipe) is not replaced but written into, at the end.
+    Whatever was at `path` stays untouched until the new content is complete. A link is followed. What is no
+    regular file (`/dev/stdout`, a named pipe) is not replaced but written into, at the end.
 
     Raises:
         CseError: the folder is missing or not writable, or `path` is a folder.

@@ -2,12 +2,12 @@
 
 A history is a list of `Turn`, oldest first. Consecutive turns of one speaker stay separate turns.
 
-Plain text has one turn a line, `Name: words` or only words. There are no continuation lines: a line without a name is
-a turn of an unknown speaker. Blank lines are skipped, and so is a name without words. A colon makes a name only where
-white space follows it (`12:30 meet` and `https://…` are words) and what precedes looks like a name: at most four
-words and 40 characters, and either written like one (`Ana`, `Speaker 0`, `María del Carmen`) or in front of at
-least two lines (`ana maria`, `0`). So `Here is the thing: …` is words, but a lone `Remember: …` is taken for a name; JSON
-has no such doubt.
+Plain text has one turn a line, `Name: words` or only words. There are no continuation lines: a line without a
+name is a turn of an unknown speaker. Blank lines are skipped, and so is a name without words. A colon makes a
+name only where white space follows it (`12:30 meet` and `https://…` are words) and what precedes looks like a
+name: at most four words and 40 characters, and either written like one (`Ana`, `Speaker 0`, `María del
+Carmen`) or in front of at least two lines (`ana maria`, `0`). So `Here is the thing: …` is words, but a lone
+`Remember: …` is taken for a name; JSON has no such doubt.
 
 Errors name the line or the turn, and never quote what people wrote.
 """
@@ -31,6 +31,9 @@ MAX_TURNS = 200_000
 
 # roles of OpenAI-style messages that nobody in the conversation said
 _UNSPOKEN_ROLES = frozenset({"system", "developer", "tool", "function"})
+# where broken JSON is meant, and not "[12:30] words" or "{laughs}"
+_LIKE_JSON = re.compile(r'\s*(\[\s*[\[{"\]]|\{\s*["}])')
+# how audio begins: (offset, bytes)
 _SIGNATURES = (
     (0, b"OggS"),
     (0, b"RIFF"),
@@ -44,7 +47,7 @@ _SIGNATURES = (
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one person said in one go. `speaker` is any name that stays the same; `time` is kept as it was written."""
+    """What one person said in one go; `speaker` is any stable name, `time` is kept as it was written."""
 
     text: str
     speaker: str | None = None
@@ -54,9 +57,9 @@ class Turn:
 def parse_history(text: str | bytes) -> list[Turn]:
     """Read a conversation from text: JSON, or one turn a line; which of them is told from the content.
 
-    JSON is a list of `{"speaker", "text"}` (`time` optional), of OpenAI-style `{"role", "content"}` or of strings, or an
-    object with such a list under `messages` or `history`. Turns without words and roles that nobody speaks (`system`,
-    `developer`, `tool`) are left out.
+    JSON is a list of `{"speaker", "text"}` (`time` optional), of OpenAI-style `{"role", "content"}` or of
+    strings, or an object with such a list under `messages` or `history`. Turns without words and roles that
+    nobody speaks (`system`, `developer`, `tool`) are left out.
 
     Args:
         text: text, or its bytes in UTF-8 (UTF-16 where it starts with a byte order mark).
@@ -69,7 +72,8 @@ def parse_history(text: str | bytes) -> list[Turn]:
 
     Example:
         >>> parse_history("Ana: Where shall we meet?\\nBen: At 12:30.")
-        [Turn(text='Where shall we meet?', speaker='Ana', time=None), Turn(text='At 12:30.', speaker='Ben', time=None)]
+        [Turn(text='Where shall we meet?', speaker='Ana', time=None),
+         Turn(text='At 12:30.', speaker='Ben', time=None)]
     """
     if len(text) > MAX_BYTES:
         raise HistoryError(
@@ -121,7 +125,8 @@ def check_history(history: Iterable[Turn | Mapping[str, Any] | str] | None) -> l
         return []
     if isinstance(history, str | bytes | Mapping | Turn) or not isinstance(history, Iterable):
         raise HistoryError(
-            f"got {type(history).__name__}, expected a list of turns; text goes through cse.history.parse_history"
+            f"got {type(history).__name__}, expected a list of turns; "
+            "text goes through cse.history.parse_history"
         )
     turns: list[Turn] = []
     for number, item in enumerate(history, start=1):
@@ -148,7 +153,8 @@ def render_context(
         next_speaker: whose empty line `Name:` ends the context.
 
     Example:
-        >>> render_context([Turn("Hi", "Ana"), Turn("Where shall\\nwe meet?", "Ben")], max_turns=1, next_speaker="Ana")
+        >>> turns = [Turn("Hi", "Ana"), Turn("Where shall\\nwe meet?", "Ben")]
+        >>> render_context(turns, max_turns=1, next_speaker="Ana")
         'Ben: Where shall we meet?\\nAna:'
     """
     if max_turns is not None and max_turns < 0:
@@ -212,16 +218,16 @@ def _reject_binary(text: str) -> None:
 
 
 def _parse_json(text: str) -> list[Turn] | None:
-    if not re.match(r'\s*(\[\s*([\[{"\]]|$)|\{\s*(["}]|$))', text):
+    if text.lstrip()[:1] not in ("[", "{"):
         return None
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
+        if _LIKE_JSON.match(text) is None:
+            return None
         raise HistoryError(f"line {error.lineno}, column {error.colno}: broken JSON: {error.msg}") from None
     except (RecursionError, ValueError):
-        raise HistoryError(
-            "line 1: JSON that is nested too deeply, or has a number that is too long"
-        ) from None
+        raise HistoryError("line 1: JSON nested too deeply, or with a number that is too long") from None
     if isinstance(content, dict):
         lists = [content[key] for key in ("messages", "history") if isinstance(content.get(key), list)]
         if not lists:
@@ -232,32 +238,30 @@ def _parse_json(text: str) -> list[Turn] | None:
 
 def _turn(item: object, number: int) -> Turn | None:
     """One item of a history as a turn; None if it has no words or nobody spoke them."""
-    if isinstance(item, Turn):
-        text, speaker, time = item.text, item.speaker, item.time
-    elif isinstance(item, str):
-        text, speaker, time = item, None, None
-    elif isinstance(item, Mapping):
-        if "text" in item:
-            text, speaker = item["text"], item.get("speaker")
-        elif "content" in item:
-            text, speaker = _content(item["content"], number), item.get("name") or item.get("role")
-            if item.get("role") in _UNSPOKEN_ROLES:
-                return None
-        else:
-            raise HistoryError(
-                f'turn {number}: got an object without "text" (or "content"), expected {{"speaker", "text"}}'
-            )
-        time = item.get("time")
-    else:
-        raise HistoryError(
-            f'turn {number}: got {type(item).__name__}, expected {{"speaker", "text"}} or a string'
-        )
+    if isinstance(item, Mapping) and "text" not in item and item.get("role") in _UNSPOKEN_ROLES:
+        return None
+    text, speaker, time = _fields(item, number)
     if not isinstance(text, str):
         raise HistoryError(f'turn {number}: "text" is {type(text).__name__}, expected a string')
     text = _clean(text)
     if not text:
         return None
     return Turn(text, _label(speaker, "speaker", number), _label(time, "time", number))
+
+
+def _fields(item: object, number: int) -> tuple[object, object, object]:
+    """Text, speaker and time of an item, not yet checked."""
+    if isinstance(item, Turn):
+        return item.text, item.speaker, item.time
+    if isinstance(item, str):
+        return item, None, None
+    if not isinstance(item, Mapping):
+        raise HistoryError(f'turn {number}: got {type(item).__name__}, expected {{"speaker", "text"}} or a string')
+    if "text" in item:
+        return item["text"], item.get("speaker"), item.get("time")
+    if "content" in item:
+        return _content(item["content"], number), item.get("name") or item.get("role"), item.get("time")
+    raise HistoryError(f'turn {number}: got an object without "text" or "content", expected {{"speaker", "text"}}')
 
 
 def _content(content: object, number: int) -> object:
@@ -329,5 +333,6 @@ def _is_name(name: str, *, recurs: bool) -> bool:
     return not words[-1][0].islower() and (len(words) == 2 or not words[0][0].islower())
 
 
-# Asked in this order; each returns None for a text that is not of its form. Chat exports go before `_parse_lines`.
+# Asked in this order; each returns None for a text that is not of its form. Chat exports go before
+# `_parse_lines`.
 _PARSERS: tuple[Callable[[str], list[Turn] | None], ...] = (_parse_json, _parse_lines)

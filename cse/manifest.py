@@ -1,7 +1,7 @@
 """Manifests: JSON Lines in which one line describes one utterance or one mixture.
 
-Paths in a manifest are relative to its folder (absolute ones are read too) and become absolute when read; they are
-written relative again. Keys that are not part of the contract are kept in `extra` and written back.
+Paths in a manifest are relative to its folder (absolute ones are read too) and become absolute when read;
+they are written relative again. Keys that are not part of the contract are kept in `extra` and written back.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Mixture:
-    """Several talkers at once. `target` is the one who continues `history`; None says that nobody does (target absent).
+    """Several talkers at once; `target` continues `history`, or is None where nobody does (target absent).
 
-    `interferer_texts` has one entry per interferer where texts are known; `snr_db` the level of the target over each.
+    `interferer_texts` has one entry per interferer where texts are known; `snr_db` the level of the target
+    over each.
     """
 
     id: str
@@ -72,7 +73,8 @@ def read_utterances(path: str | os.PathLike[str], *, split: str | None = None) -
         split: keep the utterances of this split only; the files of the others are not looked for.
 
     Raises:
-        ManifestError: anything wrong, an audio file that is missing, or no utterance in `split`. One pass finds all.
+        ManifestError: anything wrong, an audio file that is missing, or no utterance in `split`. One pass
+            finds all.
     """
     records = _read(Path(path), _UTTERANCE, _REQUIRED_UTTERANCE, split)
     return [Utterance(**record) for record in records]
@@ -173,14 +175,14 @@ def _object(line: bytes) -> dict[str, Any]:
     except (RecursionError, ValueError):
         raise ValueError("JSON that is nested too deeply, or has a number that is too long") from None
     if not isinstance(content, dict):
-        raise ValueError(f"got {_json_type(content)}, expected one JSON object a line")
+        raise ValueError(f"got {json_type(content)}, expected one JSON object a line")
     return content
 
 
 def _check(
     content: dict[str, Any], kinds: Kinds, required: Sequence[str], base: str
 ) -> tuple[dict[str, Any], list[str]]:
-    """Values by field, converted, keys outside the contract under `extra`; and what is wrong, as `field: …`."""
+    """Values by field, those outside the contract under `extra`; and what is wrong, as `field: …`."""
     record: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     wrong: list[str] = []
@@ -194,9 +196,9 @@ def _check(
         except (ValueError, HistoryError) as error:
             wrong.append(f"{key}: {error}")
             continue
-        if kind is _path or kind is _path_or_null:
+        if kind is fields.path or kind is fields.path_or_null:
             converted = converted and _resolve(base, converted)
-        elif kind is _paths:
+        elif kind is fields.paths:
             converted = tuple(_resolve(base, path) for path in converted)
         record[key] = converted
     wrong.extend(
@@ -217,9 +219,9 @@ class _Files:
     def problems(self, record: dict[str, Any], kinds: Kinds) -> Iterator[str]:
         for key, value in record.items():
             kind = kinds.get(key)
-            if value is None or kind not in (_path, _path_or_null, _paths):
+            if value is None or kind not in (fields.path, fields.path_or_null, fields.paths):
                 continue
-            for path in value if kind is _paths else (value,):
+            for path in value if kind is fields.paths else (value,):
                 if path not in self._problems:
                     self._problems[path] = _file_problem(path)
                 problem = self._problems[path]
@@ -245,149 +247,6 @@ def _resolve(base: str, path: str) -> Path:
     return Path(os.path.normpath(os.path.join(base, path)))
 
 
-# ---- kinds of fields: each takes a value from JSON and gives the field's value, or says what is wrong
-
-
-def _json_type(value: object) -> str:
-    if value is None:
-        return "null"
-    names = {
-        bool: "true or false",
-        str: "a string",
-        int: "a number",
-        float: "a number",
-        list: "a list",
-        dict: "an object",
-    }
-    return names[type(value)]
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"got {_json_type(value)}, expected a string")
-    if not value.strip():
-        raise ValueError("got an empty string")
-    return value
-
-
-def _words_or_null(value: Any) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise ValueError(f"got {_json_type(value)}, expected a string or null")
-    return value
-
-
-def _text_or_null(value: Any) -> str | None:
-    return None if value is None else _text(value)
-
-
-def _path(value: Any) -> str:
-    if "\0" in _text(value):
-        raise ValueError("got a path with a zero character")
-    return str(value)
-
-
-def _path_or_null(value: Any) -> str | None:
-    return None if value is None else _path(value)
-
-
-def _paths(value: Any) -> tuple[str, ...]:
-    return tuple(_path(item) for item in _list(value))
-
-
-def _texts(value: Any) -> tuple[str | None, ...]:
-    return tuple(_words_or_null(item) for item in _list(value))
-
-
-def _numbers(value: Any) -> tuple[float, ...]:
-    return tuple(_number(item) for item in _list(value))
-
-
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise ValueError(f"got {_json_type(value)}, expected a list")
-    return value
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"got {_json_type(value)}, expected a number")
-    if not math.isfinite(value):
-        raise ValueError(f"got {value}, expected a finite number")
-    return float(value)
-
-
-def _duration(value: Any) -> float:
-    if _number(value) <= 0:
-        raise ValueError(f"got {value}, expected seconds above 0")
-    return float(value)
-
-
-def _time_or_null(value: Any) -> float | None:
-    if value is None:
-        return None
-    if _number(value) < 0:
-        raise ValueError(f"got {value}, expected seconds, 0 or more, or null")
-    return float(value)
-
-
-def _integer(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(
-            f"got {value if isinstance(value, float) else _json_type(value)}, expected an integer"
-        )
-    return value
-
-
-def _integer_or_null(value: Any) -> int | None:
-    return None if value is None else _integer(value)
-
-
-def _rate(value: Any) -> int:
-    if _integer(value) <= 0:
-        raise ValueError(f"got {value}, expected a sample rate in Hz above 0")
-    return int(value)
-
-
-def _history(value: Any) -> tuple[Turn, ...]:
-    if value is not None and not isinstance(value, list):
-        raise ValueError(f'got {_json_type(value)}, expected a list of {{"speaker", "text"}}')
-    return tuple(check_history(value))
-
-
-# In the order of the keys of a written line.
-_UTTERANCE: Kinds = {
-    "id": _text,
-    "audio": _path,
-    "speaker": _text,
-    "duration_s": _duration,
-    "sample_rate": _rate,
-    "text": _words_or_null,
-    "dialogue": _text_or_null,
-    "history": _history,
-    "split": _text_or_null,
-}
-_REQUIRED_UTTERANCE = ("id", "audio", "speaker", "duration_s", "sample_rate")
-_MIXTURE: Kinds = {
-    "id": _text,
-    "mixture": _path,
-    "target": _path_or_null,
-    "interferers": _paths,
-    "noise": _path_or_null,
-    "sample_rate": _rate,
-    "duration_s": _duration,
-    "history": _history,
-    "target_speaker": _text_or_null,
-    "target_text": _words_or_null,
-    "interferer_texts": _texts,
-    "enrollment": _path_or_null,
-    "snr_db": _numbers,
-    "rt60_s": _time_or_null,
-    "seed": _integer_or_null,
-}
-_REQUIRED_MIXTURE = ("id", "mixture", "target", "sample_rate", "duration_s")
-_MISSING = {"target": "expected a path, or null where nobody continues the history"}
-
-
 # ---- writing
 
 
@@ -410,11 +269,11 @@ def _to_json(record: Utterance | Mixture, folders: _Folders) -> dict[str, Any]:
     line: dict[str, Any] = {}
     for key, kind in kinds.items():
         value = getattr(record, key)
-        if kind is _history:
+        if kind is fields.history:
             value = [_turn_to_json(turn) for turn in value]
-        elif kind is _paths:
+        elif kind is fields.paths:
             value = [folders.relative(path) for path in value]
-        elif value is not None and (kind is _path or kind is _path_or_null):
+        elif value is not None and (kind is fields.path or kind is fields.path_or_null):
             value = folders.relative(value)
         line[key] = value
     line.update((key, value) for key, value in record.extra.items() if key not in line)

@@ -53,7 +53,7 @@ def _half_width(down: int, up: int) -> int:
 
 
 def _sinc(waveform: np.ndarray, down: int, up: int) -> np.ndarray:
-    """Windowed-sinc interpolation (torchaudio), in blocks that overlap by the filter's length: bounded memory."""
+    """Windowed-sinc interpolation (torchaudio); overlapping blocks bound the memory."""
     import torch
     from torchaudio.functional import resample as torchaudio_resample
 

@@ -1,0 +1,48 @@
+"""The command line: `cse COMMAND …`, one thin module a command."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+COMMANDS = {
+    "extract": "the voice that continues a conversation, out of a recording",
+    "evaluate": "measure a model on a manifest of mixtures",
+    "train": "train a model (Hydra overrides)",
+    "simulate": "make mixtures in simulated rooms (Hydra overrides)",
+    "demo": "the main job on a voice note that is made on the spot",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 a bug, 2 bad input or usage, 3 target judged absent."""
+    arguments = sys.argv[1:] if argv is None else argv
+    command = arguments[0] if arguments else "--help"
+    if command in {"-h", "--help"}:
+        print("usage: cse COMMAND [OPTIONS]\n")
+        print("\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items()))
+        print("\ncse COMMAND --help says more.")
+        return 0 if arguments else 2
+    if command == "--version":
+        from cse import __version__
+
+        print(__version__)
+        return 0
+    if command not in COMMANDS:
+        print(f"cse: got command {command!r}, expected one of {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    from cse.errors import CseError, one_line
+
+    try:
+        return int(importlib.import_module(f"cse.cli.{command}").main(arguments[1:]))
+    except CseError as error:
+        print(f"cse {command}: {one_line(error)}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"cse {command}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # the reader of our output left (`| head`): nothing more to say, and nowhere to say it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

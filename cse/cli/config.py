@@ -1,0 +1,338 @@
+"""From `key=value` on the command line to the typed arguments of our functions, by way of Hydra.
+
+A config in `configs/` names what has no default, and what differs from one experiment to the next. Every other option
+is an argument of the function that gets it, with its default there: `schema` says which function gets which node of the
+config. No DictConfig leaves `cse/cli/`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
+
+from cse.errors import ConfigError, MissingExtraError, one_line
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+T = TypeVar("T")
+Schema = Mapping[str, Callable[..., Any]]
+
+MISSING = "???"
+_HYDRA_VERSION_BASE = "1.3"
+
+
+def compose(config_name: str, overrides: Sequence[str], *, schema: Schema | None = None) -> DictConfig:
+    """Read a packaged config and apply Hydra overrides.
+
+    Args:
+        config_name: Its name in `configs/`, without `.yaml`.
+        overrides: What the user typed: `key=value`, `group=choice`, and Hydra's `+key=value` and `~key`.
+        schema: For nodes of the config ("" is its top) the function or class that `call` will give them to; its
+            arguments are options too, without being in the config.
+
+    Raises:
+        ConfigError: An override of an unknown key (valid ones are listed), or a value that Hydra cannot read.
+        MissingExtraError: Hydra is not installed.
+    """
+    from omegaconf.errors import OmegaConfBaseException
+
+    arguments = _arguments(schema or {})
+    for override in overrides:
+        _check_form(override)
+    with ExitStack() as stack:
+        hydra = _hydra(stack)
+        errors = (hydra.errors.HydraException, OmegaConfBaseException)
+        wanted = [f"++{one}" if one.partition("=")[0] in arguments else one for one in overrides]
+        try:
+            return hydra.compose(config_name, overrides=wanted)
+        except errors as error:
+            base, choices = _base(hydra, config_name)
+            known = [*_leaves(base), *choices, *arguments]
+            for override in overrides:
+                _check_key(override, known)
+            raise ConfigError(f"config {config_name}: {one_line(error)}") from error
+
+
+def usage(config_name: str, synopsis: str, *, schema: Schema | None = None) -> str:
+    """What `--help` prints: the options of a config and of the functions in `schema`, with defaults and meanings."""
+    with ExitStack() as stack:
+        hydra = _hydra(stack)
+        base, choices = _base(hydra, config_name)
+        comments = _comments(stack, config_name, choices)
+    rows = [(key, _written(value), comments.get(key, "")) for key, value in _leaves(base).items()]
+    for key, parameter in _arguments(schema or {}).items():
+        if key not in {row[0] for row in rows}:
+            rows.append((key, _written(parameter.default), parameter.meaning))
+    rows = [(f"{key}={value}", meaning) for key, value, meaning in rows if value != "{}"]  # type: ignore[misc]
+    width = min(34, max(len(row[0]) for row in rows))
+    lines = [f"usage: {synopsis}", "", f"options as KEY=VALUE, with their defaults ({MISSING}: required):"]
+    lines += [f"  {row[0]:<{width}}  {row[1]}".rstrip() for row in rows]
+    if choices:
+        lines += ["", "choices of prepared configs:", *(f"  {name}={choice}" for name, choice in choices.items())]
+    return "\n".join(lines)
+
+
+def call(function: Callable[..., T], options: Mapping[str, Any], name: str = "") -> T:
+    """Call a function or class with options as keyword arguments, checked against its signature.
+
+    Lists become tuples, strings paths, and whole numbers floats where the signature says so. Values of other types
+    than those that a command line can hold (int, float, str, bool, Path, Literal, tuples, None) pass as they are.
+
+    Args:
+        function: With keyword arguments only.
+        options: Its arguments; `???` stands for one that was not given.
+        name: The node of the config they are from, for messages.
+
+    Raises:
+        ConfigError: An unknown or missing option, or one of the wrong type.
+
+    Example:
+        >>> def resize(*, size_m: tuple[float, float], name: str = "room") -> str:
+        ...     return f"{name} {size_m}"
+        >>> call(resize, {"size_m": [4, 3.5]}, "rooms")
+        'room (4.0, 3.5)'
+        >>> call(resize, {"sizes_m": 4}, "rooms")
+        Traceback (most recent call last):
+        cse.errors.ConfigError: unknown option rooms.sizes_m; did you mean rooms.size_m? options here: rooms.name, rooms.size_m
+    """
+    given = {key: value for key, value in options.items() if not (isinstance(value, str) and value == MISSING)}
+    parameters = inspect.signature(function).parameters
+    hints = _hints(function)
+    known = [_join(name, key) for key in parameters]
+    for key in given:
+        if key not in parameters:
+            raise _unknown(_join(name, str(key)), known)
+    for key, parameter in parameters.items():
+        if parameter.default is parameter.empty and key not in given:
+            raise ConfigError(f"{_join(name, key)} is missing; give it as {_join(name, key)}=VALUE")
+    return function(**{key: _convert(value, hints.get(key, Any), _join(name, key)) for key, value in given.items()})
+
+
+# ---- Hydra
+
+
+def _hydra(stack: ExitStack) -> Any:
+    """The module, with the packaged configs as its search path until `stack` closes."""
+    try:
+        import hydra
+    except ImportError as error:
+        raise MissingExtraError(feature="reading configs", extra="train", package="hydra-core") from error
+    folder = _config_folder(stack)
+    stack.enter_context(hydra.initialize_config_dir(str(folder), version_base=_HYDRA_VERSION_BASE))
+    return hydra
+
+
+def _config_folder(stack: ExitStack) -> Path:
+    """The folder of the configs: the package `cse.configs`, or configs/ beside `cse/` in a bare checkout."""
+    try:
+        return Path(stack.enter_context(as_file(files("cse.configs")))).resolve()
+    except ModuleNotFoundError:
+        checkout = Path(__file__).resolve().parents[2] / "configs"
+        if not checkout.is_dir():
+            raise ConfigError(f"no configs: neither a package cse.configs nor {checkout}; install cse again") from None
+        return checkout
+
+
+def _base(hydra: Any, config_name: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The config without overrides, and its choice of every group."""
+    from omegaconf import OmegaConf
+
+    config = hydra.compose(config_name, return_hydra_config=True)
+    choices = {
+        str(group): str(choice)
+        for group, choice in config.hydra.runtime.choices.items()
+        if not str(group).startswith("hydra/")
+    }
+    base = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(base, dict)
+    return {str(key): value for key, value in base.items() if key != "hydra"}, choices
+
+
+# ---- keys
+
+
+def _check_form(override: str) -> None:
+    if override.startswith("-") or ("=" not in override and not override.startswith("~")):
+        raise ConfigError(f"got {override!r}, expected options as KEY=VALUE, e.g. seed=0 (--help lists them)")
+
+
+def _check_key(override: str, known: Sequence[str]) -> None:
+    key = override.partition("=")[0].partition("@")[0]
+    if key.startswith(("+", "~")):
+        return
+    if not any(other == key or other.startswith(f"{key}.") for other in known):
+        raise _unknown(key, known)
+
+
+def _unknown(key: str, known: Sequence[str]) -> ConfigError:
+    """Name the nearest key, and list those of the same node."""
+    node = key.rpartition(".")[0]
+    same_node = sorted(other for other in known if other.rpartition(".")[0] == node) or sorted(known)
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return ConfigError(f"unknown option {key}; {hint}options here: {', '.join(same_node)}")
+
+
+def _leaves(node: Mapping[str, Any], name: str = "") -> dict[str, Any]:
+    """Values by dotted key; lists and empty nodes are values.
+
+    >>> _leaves({"seed": 0, "rooms": {"rt60_s": [0.2, 0.6]}, "noise": {}})
+    {'seed': 0, 'rooms.rt60_s': [0.2, 0.6], 'noise': {}}
+    """
+    leaves: dict[str, Any] = {}
+    for key, value in node.items():
+        inner = isinstance(value, Mapping) and value
+        leaves.update(_leaves(value, _join(name, key)) if inner else {_join(name, key): value})
+    return leaves
+
+
+def _join(node: str, key: str) -> str:
+    return f"{node}.{key}" if node else str(key)
+
+
+# ---- signatures
+
+
+class _Argument(typing.NamedTuple):
+    default: Any
+    meaning: str
+
+
+def _arguments(schema: Schema) -> dict[str, _Argument]:
+    """Options by dotted key, from the signatures; arguments that are nodes of their own are left out."""
+    found: dict[str, _Argument] = {}
+    for node, function in schema.items():
+        meanings = _meanings(inspect.getdoc(function) or "")
+        for key, parameter in inspect.signature(function).parameters.items():
+            if _join(node, key) not in schema:
+                default = MISSING if parameter.default is parameter.empty else parameter.default
+                found[_join(node, key)] = _Argument(default, meanings.get(key, ""))
+    return found
+
+
+def _meanings(doc: str) -> dict[str, str]:
+    """Argument descriptions of a Google-style docstring.
+
+    >>> _meanings("Do.\\n\\nArgs:\\n    a: First\\n        of all.\\n    b: Then.\\n\\nReturns:\\n    c: None.")
+    {'a': 'First of all.', 'b': 'Then.'}
+    """
+    section = re.search(r"^(?:Args|Attributes):\n((?:[ ]+.*\n?|\n)+)", doc, flags=re.MULTILINE)
+    entries = re.findall(r"^ {4}(\w+): (.*(?:\n {8,}.*)*)", section[1] if section else "", flags=re.MULTILINE)
+    return {key: " ".join(text.split()) for key, text in entries}
+
+
+def _comments(stack: ExitStack, config_name: str, choices: Mapping[str, str]) -> dict[str, str]:
+    """Comments behind `key: value  # comment` in the config and the chosen group configs, by dotted key."""
+    folder = _config_folder(stack)
+    sources = [("", folder / f"{config_name}.yaml")]
+    sources += [(group.replace("/", "."), folder / group / f"{choice}.yaml") for group, choice in choices.items()]
+    found: dict[str, str] = {}
+    for node, path in sources:
+        if path.is_file():
+            found.update({_join(node, key): text for key, text in _commented(path.read_text(encoding="utf-8"))})
+    return found
+
+
+def _commented(text: str) -> Iterator[tuple[str, str]]:
+    """Dotted keys that have a comment behind their value.
+
+    >>> list(_commented("a: 1  # one\\nb:\\n  c: 2  # two"))
+    [('a', 'one'), ('b.c', 'two')]
+    """
+    parents: list[tuple[int, str]] = []
+    for line in text.splitlines():
+        match = re.match(r"( *)(\w+):(.*)$", line)
+        if match is None:
+            continue
+        indent = len(match[1])
+        parents = [*(parent for parent in parents if parent[0] < indent), (indent, match[2])]
+        _, hash_sign, comment = match[3].partition(" #")
+        if hash_sign:
+            yield ".".join(key for _, key in parents), comment.strip()
+
+
+def _written(value: Any) -> str:
+    """A value as one would type it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{','.join(_written(item) for item in value)}]"
+    return str(value)
+
+
+# ---- types
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    target = function.__init__ if inspect.isclass(function) else function  # type: ignore[misc]
+    try:
+        return typing.get_type_hints(target)
+    except NameError:  # names that are imported for type checkers only
+        return {}
+
+
+def _convert(value: Any, hint: Any, name: str) -> Any:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _convert_union(value, arguments, name)
+    if origin is Literal:
+        if value not in arguments:
+            raise ConfigError(f"{name}: got {_written(value)}, expected one of {', '.join(map(str, arguments))}")
+        return value
+    if origin is tuple:
+        return _convert_tuple(value, arguments, name)
+    wanted = _EXPECTED.get(hint)
+    if wanted is None:
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is Path and isinstance(value, str | Path) and str(value):
+        return Path(value)
+    if hint is str and isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)  # split=1
+    if type(value) is not hint:
+        raise ConfigError(f"{name}: got {_written(value)}, expected {wanted}")
+    return value
+
+
+_EXPECTED = {
+    int: "a whole number",
+    float: "a number",
+    str: "a word",
+    bool: "true or false",
+    Path: "a path",
+}
+
+
+def _convert_union(value: Any, hints: Sequence[Any], name: str) -> Any:
+    if value is None and type(None) in hints:
+        return None
+    problems: list[str] = []
+    for hint in hints:
+        if hint is not type(None):
+            try:
+                return _convert(value, hint, name)
+            except ConfigError as error:
+                problems.append(str(error).partition("expected ")[2])
+    null = " or null" if type(None) in hints else ""
+    raise ConfigError(f"{name}: got {_written(value)}, expected {' or '.join(problems)}{null}")
+
+
+def _convert_tuple(value: Any, hints: Sequence[Any], name: str) -> tuple[Any, ...]:
+    endless = len(hints) == 2 and hints[1] is Ellipsis
+    if not isinstance(value, list | tuple) or not (endless or len(value) == len(hints)):
+        count = "" if endless else f" of {len(hints)}"
+        raise ConfigError(f"{name}: got {_written(value)}, expected a list{count}, e.g. {name}=[…]")
+    each = [hints[0]] * len(value) if endless else hints
+    return tuple(_convert(item, hint, name) for item, hint in zip(value, each, strict=True))

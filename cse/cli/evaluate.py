@@ -1,0 +1,192 @@
+"""`cse evaluate`: what a model reaches on a manifest of mixtures, as a table, as JSON, as a page."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from cse.errors import ConfigError, CseError, MissingExtraError
+from cse.evaluation.evaluate import CUES, Evaluation, check_options, evaluate
+from cse.evaluation.items import METRICS
+from cse.evaluation.markup import RESULTS, interval, quantity
+from cse.evaluation.report import check_report_folder, write_report
+from cse.extractor import Extractor
+from cse.manifest import read_mixtures
+
+PACKAGE_OF_METRIC = {"pesq": "pesq", "stoi": "pystoi", "wer": "jiwer"}
+DESCRIPTION = """\
+Extract the target of every mixture in a manifest and compare it with what it should be.
+
+An item is right when the estimate's SI-SDR against the target is higher than against every interferer. Items that
+fail are counted as wrong; items whose target is null are right when the model says that the target is absent, and enter
+no decibel mean. The exit code is 0, 2 for a wrong option or manifest or when every item failed."""
+
+
+def main(argv: list[str]) -> int:
+    """Check everything, evaluate, write, report."""
+    options = build_parser().parse_args(argv)
+    mixtures = read_mixtures(options.manifest)[: options.limit]
+    metrics = _available(options.metrics)
+    check_options(mixtures, history_turns=options.history_turns, cues=options.cues, metrics=metrics)
+    _check_outputs(options)
+
+    extractor = Extractor.from_pretrained(options.model, device=options.device)
+    evaluation = evaluate(
+        extractor,
+        mixtures,
+        history_turns=options.history_turns,
+        cues=options.cues,
+        metrics=metrics,
+        seed=options.seed,
+        keep_examples=options.examples if options.report else 0,
+        progress=True,
+    )
+    evaluation = replace(evaluation, settings={**evaluation.settings, **_provenance(options)})
+    _write(evaluation, options)
+    failed = [item for item in evaluation.items if item.error is not None]
+    if len(failed) == len(evaluation.items):
+        raise CseError(f"all {len(failed)} items failed; the first one, {failed[0].id}: {failed[0].error}")
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options of `cse evaluate`."""
+    parser = argparse.ArgumentParser(
+        prog="cse evaluate", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--manifest", required=True, metavar="FILE", help="mixtures.jsonl")
+    parser.add_argument("--model", metavar="NAME|PATH", help="packaged model, folder or file; the default model if left out")
+    parser.add_argument("--json", metavar="FILE", help="write all numbers there; - prints them instead of the table")
+    parser.add_argument("--report", metavar="DIR", help="write a page with plots and sounds there")
+    parser.add_argument(
+        "--history-turns", type=_whole_number, metavar="K",
+        help="how many of the last turns the model gets; 0 is an empty history, which leaves a model without "
+        "enrollment to guess; all if left out",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cues", type=_names("cue", CUES), metavar="LIST",
+        help="of history,enrollment; all that a mixture has if left out",
+    )  # fmt: skip
+    parser.add_argument(
+        "--metrics", type=_names("metric", sorted(METRICS)), default=frozenset(), metavar="LIST",
+        help="of pesq,stoi,wer: what takes longer and needs the extra cse[metrics]",
+    )  # fmt: skip
+    parser.add_argument("--limit", type=_positive_number, metavar="N", help="only the first N mixtures")
+    parser.add_argument("--examples", type=_whole_number, default=12, metavar="N", help="sounds in the report (%(default)s)")
+    parser.add_argument("--seed", type=_whole_number, default=0, help="of the bootstrap intervals (%(default)s)")
+    parser.add_argument("--device", default="cpu", help="where the model runs (%(default)s)")
+    return parser
+
+
+def table(evaluation: Evaluation) -> str:
+    """The numbers of a run as lines of text: name, value, 95 % interval; then one line per number of turns."""
+    numbers = evaluation.to_dict()
+    rows = [("items", str(numbers["n"]), "")]
+    rows += [(name, str(numbers[key]), "") for key, name in _COUNTS.items() if numbers[key]]
+    for key, (name, kind, _) in RESULTS.items():
+        if numbers.get(key) is not None:
+            rows.append((name, quantity(numbers[key], kind), interval(numbers.get(f"{key}_ci95"), kind)))
+    for label, group in numbers["by_history_turns"].items():
+        rows.append(_turns_row(label, group))
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    return "\n".join(f"{name:<{widths[0]}}  {value:>{widths[1]}}  {bounds}".rstrip() for name, value, bounds in rows)
+
+
+_COUNTS = {"n_absent": "items without the target", "n_failed": "items that failed"}
+
+
+def _turns_row(label: str, group: Mapping[str, Any]) -> tuple[str, str, str]:
+    accuracy = quantity(group["selection_accuracy"], "share")
+    bounds = interval(group["selection_accuracy_ci95"], "share")
+    return f"right voice, {label} turns", accuracy, f"{bounds}  (n = {group['n']})"
+
+
+def _write(evaluation: Evaluation, options: argparse.Namespace) -> None:
+    if options.json not in (None, "-"):
+        evaluation.save_json(options.json)
+    if options.report:
+        page = write_report(options.report, evaluation, title=f"Evaluation of {evaluation.settings['model'] or 'a model'}")
+        print(f"report: {page}", file=sys.stderr)
+    if options.json == "-":
+        sys.stdout.write(evaluation.to_json())
+    else:
+        print(table(evaluation))
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """Find out before the work that its result can be kept."""
+    if options.report:
+        check_report_folder(options.report)
+        if find_spec("matplotlib") is None:
+            raise MissingExtraError(feature="the report", extra="metrics", package="matplotlib")
+    if options.json in (None, "-"):
+        return
+    path = Path(options.json)
+    if path.is_dir():
+        raise ConfigError(f"--json {path}: got a folder, expected the name of a file")
+    if not path.parent.is_dir():
+        raise ConfigError(f"--json {path}: the folder {path.parent} does not exist; create it or name another one")
+    if not os.access(path.parent, os.W_OK):
+        raise ConfigError(f"--json {path}: cannot write in {path.parent}; name a folder that you may write to")
+
+
+def _available(metrics: frozenset[str]) -> frozenset[str]:
+    """The metrics whose packages are there; the others stay null, and stderr says why."""
+    missing = sorted(name for name in metrics if find_spec(PACKAGE_OF_METRIC[name]) is None)
+    for name in missing:
+        error = MissingExtraError(feature=name.upper(), extra="metrics", package=PACKAGE_OF_METRIC[name])
+        print(f"cse evaluate: warning: {error}", file=sys.stderr)
+    return metrics - set(missing)
+
+
+def _provenance(options: argparse.Namespace) -> dict[str, Any]:
+    """What else is needed to get the same numbers again."""
+    return {
+        "manifest": options.manifest,
+        "limit": options.limit,
+        "device": options.device,
+        "versions": {
+            "python": platform.python_version(),
+            **{package: _version(package) for package in ("cse", "torch", "numpy", "scipy")},
+        },
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a source tree on PYTHONPATH
+        return None
+
+
+def _names(kind: str, known: Sequence[str]) -> Any:
+    def parse(text: str) -> frozenset[str]:
+        names = frozenset(filter(None, (name.strip() for name in text.split(","))))
+        unknown = sorted(names - set(known))
+        if unknown or not names:
+            got = repr(unknown[0]) if unknown else "none"
+            raise argparse.ArgumentTypeError(f"got {kind} {got}, expected some of {','.join(known)}")
+        return names
+
+    return parse
+
+
+def _whole_number(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number, 0 or more")
+    return int(text)
+
+
+def _positive_number(text: str) -> int:
+    number = _whole_number(text)
+    if number == 0:
+        raise argparse.ArgumentTypeError("got 0, expected a whole number, 1 or more")
+    return number

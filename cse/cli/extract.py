@@ -1,0 +1,70 @@
+"""`cse extract`: one recording and the conversation before it in, one voice out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from cse.audio import WRITABLE_SUFFIXES
+from cse.errors import ConfigError
+from cse.extractor import Extractor
+from cse.history import read_history
+
+
+def main(argv: list[str]) -> int:
+    """Parse, extract, write, report."""
+    options = _parser().parse_args(argv)
+    output = Path(options.output)
+    _check_output(output)
+    history = read_history(options.history) if options.history else None
+    extractor = Extractor.from_pretrained(options.model, device=options.device)
+    result = extractor.extract(
+        options.audio,
+        history,
+        enrollment=options.enrollment,
+        target=options.target,
+        on_absent=options.on_absent,
+    )
+    result.save(output)
+    for warning in result.warnings:
+        print(f"cse extract: warning: {warning}", file=sys.stderr)
+    if options.json:
+        print(json.dumps(result.to_dict(str(output)), ensure_ascii=False))
+    else:
+        sure = f"probability {result.probability:.2f}" + (", not sure: listen to it" if result.abstained else "")
+        print(f"{output}: one voice of {len(result.candidates)}, {sure}")
+    return 0
+
+
+def _check_output(output: Path) -> None:
+    """Find out before minutes of work whether the result can be written."""
+    if output.suffix.lower() not in WRITABLE_SUFFIXES:
+        expected = ", ".join(sorted(WRITABLE_SUFFIXES))
+        raise ConfigError(f"{output}: got the suffix {output.suffix!r}, expected one of {expected}")
+    if output.is_dir() or not output.parent.is_dir():
+        raise ConfigError(f"{output}: expected a file in a folder that exists; create {output.parent} first")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cse extract", description="Extract the voice that continues a conversation from a recording."
+    )
+    parser.add_argument("audio", metavar="AUDIO", help="recording with two or more people talking")
+    parser.add_argument(
+        "--history", metavar="FILE", help="turns before it: plain text (Name: words), JSON; - is standard input"
+    )
+    parser.add_argument("--target", metavar="NAME", help="who is speaking, as named in the history")
+    parser.add_argument("--enrollment", metavar="WAV", help="a recording of the wanted voice alone")
+    parser.add_argument("--model", metavar="NAME|PATH", help="packaged name, folder, file or hf://owner/name")
+    parser.add_argument("-o", "--output", metavar="OUT", required=True, help=".wav, .flac, .ogg or .opus")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--on-absent",
+        choices=("error", "silence", "passthrough"),
+        default="error",
+        help="what to do if nobody continues the history (default: exit code 3 and no output)",
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, … (default: cpu)")
+    return parser

@@ -1,0 +1,252 @@
+"""Load a model, give it a recording and the conversation before it, get the voice that continues it.
+
+This is the only inference path: the command line, the service and the tests all come through here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+
+from cse.audio import AudioSource, Recording, fit_length, read_audio, resample
+from cse.checkpoint import DEFAULT_MODEL, instantiate, load_checkpoint, load_state
+from cse.errors import CheckpointError, MissingCueError, TargetAbsentError
+from cse.extraction import Candidate, Extraction
+from cse.history import Turn, check_history
+from cse.models.windows import separate_in_windows
+
+if TYPE_CHECKING:
+    from cse.models.separator import Separator
+    from cse.selection.chooser import Choice, Chooser
+
+OnAbsent = Literal["best", "error", "silence", "passthrough"]
+History = Iterable[Turn | Mapping[str, str] | str]
+
+
+class Extractor:
+    """Separates the talkers of a recording and chooses the one who continues the conversation.
+
+    Safe to share between threads once it is built.
+
+    Args:
+        separator: Takes the mixture apart.
+        chooser: Tells which talker is meant, by text and by voice.
+        name: Of the model, for reports.
+        device: Where the separator runs, e.g. "cpu" or "cuda".
+        window_s: Recordings longer than this are separated in windows.
+        overlap_s: Seconds that neighbouring windows share.
+
+    >>> extractor = Extractor.from_pretrained()  # doctest: +SKIP
+    >>> result = extractor.extract("note.ogg", history=[Turn("Where shall we meet?", "Ana")])  # doctest: +SKIP
+    >>> result.save("voice.wav")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        *,
+        separator: Separator,
+        chooser: Chooser,
+        name: str,
+        device: str = "cpu",
+        window_s: float = 20.0,
+        overlap_s: float = 4.0,
+    ) -> None:
+        self.separator = separator.eval().requires_grad_(False).to(device)
+        self.chooser = chooser
+        self.name = name
+        self.device = device
+        self.window_s = window_s
+        self.overlap_s = overlap_s
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | os.PathLike[str] | None = None,
+        *,
+        device: str = "cpu",
+        chooser: Chooser | None = None,
+    ) -> Extractor:
+        """Load a model. Nothing is downloaded unless it is asked for by a name that begins with `hf://`.
+
+        Args:
+            name_or_path: A packaged name, a folder, a file, or `hf://owner/name`; None is the packaged default.
+            device: See the class.
+            chooser: How to choose among the talkers; None is the offline one, calibrated as the checkpoint says.
+
+        Raises:
+            CheckpointError: If the model is not there, damaged, or not one that separates talkers.
+            MissingExtraError: If the offline chooser's packages are not installed.
+        """
+        from cse.models.separator import Separator
+        from cse.selection.chooser import default_chooser
+
+        checkpoint = load_checkpoint(name_or_path if name_or_path is not None else DEFAULT_MODEL)
+        separator = instantiate(checkpoint.config["model"])
+        if not isinstance(separator, Separator):
+            raise CheckpointError(
+                f"{checkpoint.name}: got a {type(separator).__name__}, expected a Separator; name a model made for "
+                "extraction"
+            )
+        load_state(separator, checkpoint.state)
+        if chooser is None:
+            chooser = default_chooser(calibration=checkpoint.config.get("calibration"))
+        return cls(separator=separator, chooser=chooser, name=checkpoint.name, device=device)
+
+    def extract(
+        self,
+        audio: AudioSource,
+        history: History | None = None,
+        *,
+        sample_rate: int | None = None,
+        enrollment: AudioSource | None = None,
+        target: str | None = None,
+        on_absent: OnAbsent = "best",
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Extraction:
+        """Return the voice that continues the history, or that sounds like the enrollment, or both.
+
+        Args:
+            audio: Path, bytes, file object, array or tensor ((T,) or (channels, T)) with the mixture.
+            history: Turns before the recording, oldest first. Empty is allowed, with a warning: the choice is then a guess.
+            sample_rate: Rate in Hz of `audio` (and `enrollment`) where it is an array or tensor.
+            enrollment: A recording of the wanted voice alone.
+            target: Name of the person who speaks next, where it is known.
+            on_absent: What to return if nobody continues the history: the `best` candidate all the same, `silence`,
+                the mixture (`passthrough`), or an `error`.
+            should_stop: Asked between windows; True ends the work with CancelledError.
+
+        Returns:
+            The voice at the rate, length and level that it has in `audio`, with probability and all candidates.
+
+        Raises:
+            InvalidAudioError: If audio or enrollment cannot be used.
+            HistoryError: If the history is no list of turns.
+            MissingCueError: If there is neither history nor enrollment.
+            TargetAbsentError: If `on_absent` is "error" and nobody continues the history.
+            CancelledError: If `should_stop` said so.
+        """
+        if history is None and enrollment is None:
+            raise MissingCueError(
+                "got neither a history nor an enrollment, expected at least one of them: pass the turns before the "
+                "recording as `history`, or a sample of the wanted voice as `enrollment`"
+            )
+        started = time.perf_counter()
+        recording = read_audio(audio, sample_rate=sample_rate)
+        turns = check_history(history)
+        voice = None if enrollment is None else _read_enrollment(enrollment, sample_rate)
+        warnings = list(recording.warnings)
+        if not turns and voice is None:
+            warnings.append("the history is empty and there is no enrollment: the choice among the talkers is a guess")
+        estimates = self._separate(recording, should_stop)
+        choice = self.chooser.choose(
+            list(estimates), self.separator.sample_rate, turns, enrollment=voice, target=target
+        )
+        warnings.extend(choice.warnings)
+        candidates = self._candidates(estimates, choice, recording)
+        waveform = candidates[choice.index].waveform
+        if not choice.target_present:
+            waveform = _absent(waveform, recording, on_absent, choice)
+        seconds = time.perf_counter() - started
+        return Extraction(
+            waveform=waveform,
+            sample_rate=recording.sample_rate,
+            probability=float(choice.probabilities[choice.index]),
+            abstained=choice.abstained,
+            target_present=choice.target_present,
+            candidates=candidates,
+            turn_attribution=choice.turn_attribution,
+            context_turns=len(turns),
+            duration_s=recording.duration_s,
+            real_time_factor=seconds / recording.duration_s,
+            model=self.name,
+            warnings=warnings,
+        )
+
+    def extract_batch(
+        self,
+        audios: Sequence[AudioSource],
+        histories: Sequence[History | None],
+        *,
+        sample_rate: int | None = None,
+        enrollments: Sequence[AudioSource | None] | None = None,
+    ) -> list[Extraction]:
+        """Extract from several recordings, one after the other; see `extract`.
+
+        Raises:
+            ValueError: If the sequences differ in length.
+        """
+        voices = enrollments if enrollments is not None else [None] * len(audios)
+        return [
+            self.extract(audio, history, sample_rate=sample_rate, enrollment=voice)
+            for audio, history, voice in zip(audios, histories, voices, strict=True)
+        ]
+
+    async def aextract(
+        self,
+        audio: AudioSource,
+        history: History | None = None,
+        *,
+        sample_rate: int | None = None,
+        enrollment: AudioSource | None = None,
+        target: str | None = None,
+        on_absent: OnAbsent = "best",
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Extraction:
+        """`extract` in a worker thread, for asynchronous servers."""
+        return await asyncio.to_thread(
+            self.extract,
+            audio,
+            history,
+            sample_rate=sample_rate,
+            enrollment=enrollment,
+            target=target,
+            on_absent=on_absent,
+            should_stop=should_stop,
+        )
+
+    def _separate(self, recording: Recording, should_stop: Callable[[], bool] | None) -> np.ndarray:
+        """(S, T) estimates at the separator's rate."""
+        rate = self.separator.sample_rate
+        mixture = torch.from_numpy(resample(recording.waveform, recording.sample_rate, rate)).to(self.device)
+        with torch.inference_mode():
+            estimates = separate_in_windows(
+                self.separator,
+                mixture,
+                window=round(self.window_s * rate),
+                overlap=round(self.overlap_s * rate),
+                should_stop=should_stop,
+            )
+        return estimates.numpy()
+
+    def _candidates(self, estimates: np.ndarray, choice: Choice, recording: Recording) -> list[Candidate]:
+        """Estimates back at the recording's rate and length, with what the chooser thinks of them."""
+        waveforms = resample(estimates, self.separator.sample_rate, recording.sample_rate)
+        return [
+            Candidate(fit_length(waveform, len(recording.waveform)), float(probability), transcript)
+            for waveform, probability, transcript in zip(
+                waveforms, choice.probabilities, choice.transcripts, strict=True
+            )
+        ]
+
+
+def _read_enrollment(source: AudioSource, sample_rate: int | None) -> Recording:
+    encoded = isinstance(source, str | bytes | Path | os.PathLike) or hasattr(source, "read")
+    return read_audio(source, sample_rate=None if encoded else sample_rate)
+
+
+def _absent(best: np.ndarray, recording: Recording, on_absent: OnAbsent, choice: Choice) -> np.ndarray:
+    if on_absent == "error":
+        raise TargetAbsentError(
+            f"{recording.name}: nobody in the recording seems to continue the history (probability "
+            f"{choice.p_none:.2f}); use on_absent silence or passthrough to get an output all the same"
+        )
+    if on_absent == "silence":
+        return np.zeros_like(recording.waveform)
+    return recording.waveform if on_absent == "passthrough" else best

@@ -1,0 +1,1 @@
+"""Training: losses, dynamic mixing, the Lightning module, and the run that ties them together."""

@@ -1,0 +1,154 @@
+"""From manifests of utterances to batches of mixtures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytorch_lightning as pl
+import soundfile
+import torch
+from torch.utils.data import DataLoader, Subset
+
+from cse.errors import ManifestError
+from cse.manifest import Utterance, read_utterances
+from cse.training.mixtures import DynamicMixtures, MixingConfig, ResumableSampler
+from cse.training.waveform_cache import WaveformCache
+
+_AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
+
+
+class DynamicMixingData(pl.LightningDataModule):
+    """Endless new training mixtures and a fixed set of validation mixtures.
+
+    Args:
+        utterances: Manifest of utterances, or several.
+        cache_dir: Folder for decoded audio (two bytes a sample).
+        mixing: How training mixtures are made.
+        sample_rate: Rate in Hz of the mixtures.
+        batch_size: Mixtures a step and process.
+        train_split: Utterances to train on, by their `split`.
+        validation_split: Utterances to validate on; no speaker of it may be in the training split.
+        validation_mixtures: Number of validation mixtures, over all processes.
+        validation_segment_s: Their length in seconds.
+        noise: Folder of ambient noise (searched with its subfolders), or None.
+        seed: Of all mixtures.
+        workers: Data-loader processes; 0 makes mixtures in the training process.
+        train_speakers, validation_speakers: At most so many, None for all (small trials).
+    """
+
+    def __init__(
+        self,
+        *,
+        utterances: Sequence[Path],
+        cache_dir: Path,
+        mixing: MixingConfig,
+        sample_rate: int,
+        batch_size: int,
+        steps_per_epoch: int,
+        train_split: str = "train",
+        validation_split: str = "dev",
+        validation_mixtures: int = 200,
+        validation_segment_s: float = 4.0,
+        noise: Path | None = None,
+        seed: int = 0,
+        workers: int = 0,
+    ) -> None:
+        super().__init__()
+        self.mixing = mixing
+        self.sample_rate = sample_rate
+        self.batch_size = batch_size
+        self.steps_per_epoch = steps_per_epoch
+        self.validation_mixtures = validation_mixtures
+        self.validation_segment_s = validation_segment_s
+        self.seed = seed
+        self.workers = workers
+        train = _read(utterances, train_split)
+        validation = _read(utterances, validation_split)
+        _check_disjoint(train, validation)
+        self._train_speech = WaveformCache(train, cache_dir, sample_rate)
+        self._validation_speech = WaveformCache(validation, cache_dir, sample_rate)
+        self._noise = WaveformCache(_noise_files(noise), cache_dir, sample_rate) if noise else None
+
+    def prepare_data(self) -> None:
+        """Decode all audio once (rank 0 of each node)."""
+        for cache in (self._train_speech, self._validation_speech, self._noise):
+            if cache is not None:
+                cache.build()
+
+    def train_dataloader(self) -> DataLoader:
+        """Batches from where training stands, so that a resumed run goes on with the mixtures it had not seen."""
+        world_size, rank = self._processes()
+        items_per_step = self.batch_size * world_size * (self.trainer.accumulate_grad_batches if self.trainer else 1)
+        dataset = DynamicMixtures(
+            speech=self._train_speech,
+            noise=self._noise,
+            config=self.mixing,
+            seed=2 * self.seed,
+            length=self.steps_per_epoch * items_per_step,
+        )
+        sampler = ResumableSampler(
+            items_done=lambda: (self.trainer.global_step if self.trainer else 0) * items_per_step,
+            epoch_items=len(dataset),
+            rank=rank,
+            world_size=world_size,
+        )
+        return self._loader(dataset, sampler=sampler)
+
+    def val_dataloader(self) -> DataLoader:
+        """The fixed validation mixtures, shared out over the processes."""
+        world_size, rank = self._processes()
+        config = replace(self.mixing, segment_s=self.validation_segment_s, speeds=(1.0,))
+        dataset = DynamicMixtures(
+            speech=self._validation_speech,
+            noise=self._noise,
+            config=config,
+            seed=2 * self.seed + 1,
+            length=self.validation_mixtures,
+        )
+        return self._loader(Subset(dataset, range(rank, len(dataset), world_size)))
+
+    def _loader(self, dataset: torch.utils.data.Dataset, sampler: ResumableSampler | None = None) -> DataLoader:
+        return DataLoader(
+            dataset,
+            batch_size=self.batch_size,
+            sampler=sampler,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def _processes(self) -> tuple[int, int]:
+        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+
+
+def _read(manifests: Sequence[Path], split: str) -> list[Utterance]:
+    found = [utterance for manifest in manifests for utterance in read_utterances(manifest, split=split)]
+    if not found:
+        names = ", ".join(str(manifest) for manifest in manifests)
+        raise ManifestError(f"{names}: got no utterance with split {split!r}, expected some; check the `split` keys")
+    return found
+
+
+def _check_disjoint(train: Sequence[Utterance], validation: Sequence[Utterance]) -> None:
+    shared = {u.speaker for u in train} & {u.speaker for u in validation}
+    if shared:
+        raise ManifestError(
+            f"{len(shared)} speaker(s), e.g. {sorted(shared)[0]!r}, are in the training and in the validation split; "
+            "give every speaker one split"
+        )
+
+
+def _noise_files(folder: Path) -> list[Utterance]:
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _AUDIO_SUFFIXES)
+    if not paths:
+        raise ManifestError(f"{folder}: got no audio files, expected a folder of ambient noise; check `data.noise`")
+    return [_as_utterance(path.resolve()) for path in paths]
+
+
+def _as_utterance(path: Path) -> Utterance:
+    info = soundfile.info(str(path))
+    return Utterance(
+        id=path.stem, audio=path, speaker="noise", duration_s=info.duration, sample_rate=info.samplerate, split=None
+    )

@@ -1,0 +1,131 @@
+"""One training run: fit, resume where it stopped, leave a checkpoint that `Extractor` can load."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from cse.checkpoint import save_checkpoint
+from cse.training.datamodule import DynamicMixingData
+from cse.training.system import SeparationSystem
+
+LAST = "last.ckpt"
+
+
+def train(
+    *,
+    system: SeparationSystem,
+    data: DynamicMixingData,
+    model_config: Mapping[str, Any],
+    output: Path,
+    name: str,
+    max_steps: int,
+    ema_decay: float | None = None,
+    precision: str = "32-true",
+    accelerator: str = "auto",
+    devices: int | str = 1,
+    num_nodes: int = 1,
+    strategy: str = "auto",
+    gradient_clip: float = 5.0,
+    accumulate_batches: int = 1,
+    checkpoint_every_steps: int = 500,
+    progress_bar: bool = True,
+) -> Path:
+    """Train to `max_steps`, going on from `output`/checkpoints/last.ckpt where there is one.
+
+    Args:
+        system: Model, loss and optimiser.
+        data: Mixtures.
+        model_config: Constructor arguments of the model by `_target_`, for the finished checkpoint.
+        output: Folder of this run: checkpoints/, tensorboard/ and model/, the finished checkpoint.
+        name: Name of the model in its config and card.
+        max_steps: Optimiser steps in all.
+        ema_decay: Keep an exponential moving average of the weights, and finish with it; None does not.
+        precision: Lightning's, e.g. "32-true" or "bf16-mixed".
+        accelerator, devices, num_nodes, strategy: Lightning's; strategy "ddp" for several processes.
+        gradient_clip: Largest gradient norm.
+        accumulate_batches: Batches a step.
+        checkpoint_every_steps: Steps between two resumable checkpoints.
+        progress_bar: Show one on stderr.
+
+    Returns:
+        The folder of the finished checkpoint.
+    """
+    checkpoints = ModelCheckpoint(
+        dirpath=output / "checkpoints", filename="step{step}", auto_insert_metric_name=False, save_last=True,
+        save_top_k=1, monitor="step", mode="max", every_n_train_steps=checkpoint_every_steps,
+    )  # fmt: skip
+    callbacks: list[Callback] = [checkpoints, LearningRateMonitor(), RandomState()]
+    if ema_decay is not None:
+        callbacks.append(EMAWeightAveraging(decay=ema_decay))
+    trainer = pl.Trainer(
+        max_steps=max_steps,
+        limit_train_batches=data.steps_per_epoch * accumulate_batches,
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=num_nodes,
+        strategy=strategy,
+        precision=precision,  # type: ignore[arg-type]
+        gradient_clip_val=gradient_clip,
+        accumulate_grad_batches=accumulate_batches,
+        callbacks=callbacks,
+        logger=TensorBoardLogger(output, name="tensorboard", version=""),
+        log_every_n_steps=20,
+        enable_progress_bar=progress_bar,
+        enable_model_summary=False,
+        use_distributed_sampler=False,  # the data module shares out the indices itself, see ResumableSampler
+        num_sanity_val_steps=0,
+        default_root_dir=output,
+    )
+    last = output / "checkpoints" / LAST
+    trainer.fit(system, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
+    if trainer.is_global_zero:
+        result = trainer.callback_metrics.get("validation/si_sdri_db")
+        card = _card(name, data, trainer.global_step, None if result is None else float(result))
+        config = {"name": name, "model": dict(model_config)}
+        save_checkpoint(output / "model", config, system.model.state_dict(), card)
+    return output / "model"
+
+
+class RandomState(Callback):
+    """Keeps torch's random state in the checkpoint, so that dropout goes on as if nothing had happened.
+
+    Mixing draws from generators seeded by the item's index; no other random state is in use.
+    """
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Called by Lightning."""
+        checkpoint["random_state"] = {
+            "cpu": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+
+    def on_load_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Called by Lightning."""
+        self._loaded = checkpoint.get("random_state")
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Called by Lightning."""
+        state = getattr(self, "_loaded", None)
+        if state is not None:
+            torch.set_rng_state(state["cpu"])
+            if len(state["cuda"]) == torch.cuda.device_count():
+                torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def _card(name: str, data: DynamicMixingData, steps: int, si_sdri_db: float | None) -> str:
+    mixing = data.mixing
+    measured = "not validated" if si_sdri_db is None else f"{si_sdri_db:.2f} dB SI-SDRi (best assignment)"
+    return (
+        f"# {name}\n\n"
+        f"Trained for {steps} steps on dynamic mixtures of {mixing.talkers} talkers "
+        f"({mixing.segment_s:g} s, {data.sample_rate} Hz).\n\n"
+        f"- Validation: {measured}, n = {data.validation_mixtures} mixtures of {data.validation_segment_s:g} s.\n"
+        "- Licence: that of the training data; state it here before sharing the weights.\n"
+    )
