@@ -59,7 +59,29 @@ def compose(config_name: str, overrides: Sequence[str], *, schema: Schema | None
             known = [*_leaves(base), *choices, *arguments]
             for override in overrides:
                 _check_key(override, known)
-            raise ConfigError(f"config {config_name}: {one_line(error)}") from error
+            raise ConfigError(f"config {config_name}: {_short(error)}") from error
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """Turn a config into dictionaries, lists and values, with its `${references}` followed.
+
+    Raises:
+        ConfigError: A required value (`???`) was not given, or a reference leads nowhere.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    unresolved = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(unresolved, dict)
+    missing = [key for key, value in _leaves({str(k): v for k, v in unresolved.items()}).items() if value == MISSING]
+    if missing:
+        raise ConfigError(f"{missing[0]} is missing; give it as {missing[0]}=VALUE (--help says what it means)")
+    try:
+        values = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"config: {one_line(error)}") from error
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
 
 
 def usage(config_name: str, synopsis: str, *, schema: Schema | None = None) -> str:
@@ -155,6 +177,14 @@ def _base(hydra: Any, config_name: str) -> tuple[dict[str, Any], dict[str, str]]
     base = OmegaConf.to_container(config, resolve=False)
     assert isinstance(base, dict)
     return {str(key): value for key, value in base.items() if key != "hydra"}, choices
+
+
+def _short(error: Exception) -> str:
+    """Hydra's message without its search path and its advertisement."""
+    text = re.split(r"\s*(?:Config search path:|See https?://)", one_line(error))[0]
+    if "at input" in text:
+        text += "; quote values with special characters, e.g. 'output=\"a, b\"'"
+    return text
 
 
 # ---- keys
