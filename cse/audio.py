@@ -251,7 +251,7 @@ def _check_samples(samples: np.ndarray, sample_rate: Any) -> tuple[np.ndarray, i
         )
     if samples.ndim not in (1, 2):
         raise InvalidAudioError(f"got samples of shape {samples.shape}, expected (T,) or (channels, T)")
-    return np.atleast_2d(samples), int(sample_rate)
+    return np.atleast_2d(samples), int(float(sample_rate))
 
 
 @contextmanager

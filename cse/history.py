@@ -256,12 +256,16 @@ def _fields(item: object, number: int) -> tuple[object, object, object]:
     if isinstance(item, str):
         return item, None, None
     if not isinstance(item, Mapping):
-        raise HistoryError(f'turn {number}: got {type(item).__name__}, expected {{"speaker", "text"}} or a string')
+        raise HistoryError(
+            f'turn {number}: got {type(item).__name__}, expected {{"speaker", "text"}} or a string'
+        )
     if "text" in item:
         return item["text"], item.get("speaker"), item.get("time")
     if "content" in item:
         return _content(item["content"], number), item.get("name") or item.get("role"), item.get("time")
-    raise HistoryError(f'turn {number}: got an object without "text" or "content", expected {{"speaker", "text"}}')
+    raise HistoryError(
+        f'turn {number}: got an object without "text" or "content", expected {{"speaker", "text"}}'
+    )
 
 
 def _content(content: object, number: int) -> object:

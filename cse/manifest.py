@@ -7,17 +7,18 @@ they are written relative again. Keys that are not part of the contract are kept
 from __future__ import annotations
 
 import json
-import math
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cse import manifest_fields as fields
 from cse.errors import HistoryError, ManifestError
 from cse.files import atomic_write
-from cse.history import Turn, check_history
+from cse.history import Turn
+from cse.manifest_fields import Kinds, json_type
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,6 @@ class Mixture:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-Kinds = Mapping[str, "Callable[[Any], Any]"]
-
-
 def read_utterances(path: str | os.PathLike[str], *, split: str | None = None) -> list[Utterance]:
     """Read and check an `utterances.jsonl`.
 
@@ -76,7 +74,7 @@ def read_utterances(path: str | os.PathLike[str], *, split: str | None = None) -
         ManifestError: anything wrong, an audio file that is missing, or no utterance in `split`. One pass
             finds all.
     """
-    records = _read(Path(path), _UTTERANCE, _REQUIRED_UTTERANCE, split)
+    records = _read(Path(path), fields.UTTERANCE, fields.REQUIRED_UTTERANCE, split)
     return [Utterance(**record) for record in records]
 
 
@@ -86,7 +84,7 @@ def read_mixtures(path: str | os.PathLike[str]) -> list[Mixture]:
     Raises:
         ManifestError: anything wrong, or an audio file that is missing. One pass finds all.
     """
-    return [Mixture(**record) for record in _read(Path(path), _MIXTURE, _REQUIRED_MIXTURE, None)]
+    return [Mixture(**record) for record in _read(Path(path), fields.MIXTURE, fields.REQUIRED_MIXTURE, None)]
 
 
 def write_manifest(path: str | os.PathLike[str], records: Iterable[Utterance | Mixture]) -> None:
@@ -97,7 +95,7 @@ def write_manifest(path: str | os.PathLike[str], records: Iterable[Utterance | M
         CseError: the folder is missing or not writable.
     """
     with atomic_write(path) as beside, beside.open("w", encoding="utf-8", newline="\n") as file:
-        folders = _Folders(os.path.realpath(os.path.dirname(os.path.realpath(path))))
+        folders = _Folders(os.path.realpath(Path(path).parent))
         ids: set[str] = set()
         for number, record in enumerate(records, start=1):
             if record.id in ids:
@@ -202,7 +200,7 @@ def _check(
             converted = tuple(_resolve(base, path) for path in converted)
         record[key] = converted
     wrong.extend(
-        f"{key}: missing; {_MISSING.get(key, 'this key is required')}"
+        f"{key}: missing; {fields.MISSING.get(key, 'this key is required')}"
         for key in required
         if key not in content
     )
@@ -233,11 +231,9 @@ def _file_problem(path: Path) -> str | None:
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
-        return (
-            f"no file {path}"
-            if isinstance(error, FileNotFoundError)
-            else f"cannot read {path}: {error.strerror}"
-        )
+        if isinstance(error, FileNotFoundError):
+            return f"no file {path}"
+        return f"cannot read {path}: {error.strerror}"
     if not stat.S_ISREG(mode):
         return f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'no regular file'}, expected an audio file"
     return None
@@ -260,12 +256,12 @@ class _Folders:
     def relative(self, path: Path) -> str:
         folder, name = os.path.split(os.path.abspath(path))
         if folder not in self._relative:
-            self._relative[folder] = os.path.relpath(folder, self._base)
-        return Path(os.path.normpath(os.path.join(self._relative[folder], name))).as_posix()
+            self._relative[folder] = os.path.relpath(os.path.realpath(folder), self._base)
+        return os.path.normpath(os.path.join(self._relative[folder], name)).replace(os.sep, "/")
 
 
 def _to_json(record: Utterance | Mixture, folders: _Folders) -> dict[str, Any]:
-    kinds = _UTTERANCE if isinstance(record, Utterance) else _MIXTURE
+    kinds = fields.UTTERANCE if isinstance(record, Utterance) else fields.MIXTURE
     line: dict[str, Any] = {}
     for key, kind in kinds.items():
         value = getattr(record, key)
