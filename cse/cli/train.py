@@ -3,38 +3,79 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
 from cse.checkpoint import instantiate
-from cse.cli.config import call, compose, plain, usage
+from cse.cli.config import call, compose, usage
+from cse.errors import MissingExtraError
 
 
 def main(argv: list[str]) -> int:
     """Train with Hydra overrides, e.g. `experiment=separator data.utterances=[a.jsonl] output=exp/a`."""
-    if not argv or {"-h", "--help"} & set(argv):
-        print(usage("train", "cse train [experiment=NAME] [KEY=VALUE ...]"))
-        return 0
-    config = plain(compose("train", argv))
-    from pytorch_lightning import seed_everything
+    try:
+        import pytorch_lightning as pl
+    except ImportError as error:
+        raise MissingExtraError(feature="training", extra="train", package="pytorch-lightning") from error
 
-    from cse.training.datamodule import DynamicMixingData
     from cse.training.losses import PITNegativeSISNR
-    from cse.training.mixtures import MixingConfig
     from cse.training.system import SeparationSystem
     from cse.training.train import train
 
-    seed_everything(config["seed"], verbose=False)
-    output = Path(config["output"])
-    data_config = dict(config["data"])
-    mixing = call(MixingConfig, data_config.pop("mixing"), "data.mixing")
-    for key in ("cache_dir", "noise"):
-        if data_config.get(key):
-            data_config[key] = Path(data_config[key])
-    data_config["utterances"] = [Path(path) for path in data_config["utterances"]]
-    data = call(DynamicMixingData, {**data_config, "mixing": mixing}, "data")
-    model = instantiate(config["model"])
-    system = call(SeparationSystem, {**config["system"], "model": model, "loss": PITNegativeSISNR()}, "system")
-    run = {"system": system, "data": data, "model_config": config["model"], "output": output, "name": config["name"]}
-    folder = call(train, {**config["trainer"], **run}, "trainer")
+    schema = _schema()
+    if not argv or {"-h", "--help"} & set(argv):
+        print(usage("train", "cse train [experiment=NAME] [KEY=VALUE ...]", schema=schema))
+        return 0
+    options = _options(argv, schema)
+    pl.seed_everything(options["seed"], verbose=False)
+    data_options = options["data"]
+    mixing = call(schema["data.mixing"], data_options.pop("mixing"), "data.mixing")
+    data = call(schema["data"], {**data_options, "mixing": mixing}, "data")
+    system = SeparationSystem(
+        model=instantiate(options["model"]),
+        loss=PITNegativeSISNR(),
+        optimizer=call(schema["optimizer"], options["optimizer"], "optimizer"),
+    )
+    folder = train(
+        system=system,
+        data=data,
+        model_config=options["model"],
+        output=Path(options["output"]),
+        name=options["name"],
+        config=call(schema["trainer"], options["trainer"], "trainer"),
+    )
     print(folder)
     print(f"finished: cse extract AUDIO --history FILE --model {folder} -o OUT.wav", file=sys.stderr)
     return 0
+
+
+def _schema() -> dict[str, Callable[..., Any]]:
+    """Which class gets which node of the config; what the config does not name is a default of the class."""
+    from cse.training.datamodule import DynamicMixingData
+    from cse.training.mixtures import MixingConfig
+    from cse.training.system import OptimizerConfig
+    from cse.training.train import TrainerConfig
+
+    return {
+        "data": DynamicMixingData,
+        "data.mixing": MixingConfig,
+        "optimizer": OptimizerConfig,
+        "trainer": TrainerConfig,
+    }
+
+
+def _options(argv: list[str], schema: dict[str, Callable[..., Any]]) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    from cse.errors import ConfigError, one_line
+
+    config = compose("train", argv, schema=schema)
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise ConfigError(f"{missing[0]} is missing; give it as {missing[0]}=VALUE")
+    try:
+        return dict(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from error

@@ -28,6 +28,7 @@ class DynamicMixingData(pl.LightningDataModule):
         mixing: How training mixtures are made.
         sample_rate: Rate in Hz of the mixtures.
         batch_size: Mixtures a step and process.
+        steps_per_epoch: Steps between two validations.
         train_split: Utterances to train on, by their `split`.
         validation_split: Utterances to validate on; no speaker of it may be in the training split.
         validation_mixtures: Number of validation mixtures, over all processes.
@@ -35,13 +36,12 @@ class DynamicMixingData(pl.LightningDataModule):
         noise: Folder of ambient noise (searched with its subfolders), or None.
         seed: Of all mixtures.
         workers: Data-loader processes; 0 makes mixtures in the training process.
-        train_speakers, validation_speakers: At most so many, None for all (small trials).
     """
 
     def __init__(
         self,
         *,
-        utterances: Sequence[Path],
+        utterances: tuple[Path, ...],
         cache_dir: Path,
         mixing: MixingConfig,
         sample_rate: int,

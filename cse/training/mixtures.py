@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Callable
 
 import numpy as np
 import torch
@@ -30,7 +29,6 @@ class MixingConfig:
         speeds: Speed factors, one drawn for each talker; (1.0,) leaves speech as it is.
         noise_probability: Share of mixtures with ambient noise.
         noise_snr_db: Range of speech over noise in dB.
-        max_length_ratio: unused talkers are zero-padded; see `simulate.mixing`.
     """
 
     talkers: int
@@ -141,7 +139,3 @@ class ResumableSampler(Sampler[int]):
         end = (done // self.epoch_items + 1) * self.epoch_items
         return iter(range(done + self.rank, end, self.world_size))
 
-
-def collate(items: Iterable[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Stack items of equal length into a batch: `mixture` (B, T), `talkers` (B, S, T)."""
-    return torch.utils.data.default_collate(list(items))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
@@ -13,46 +14,55 @@ from torchmetrics import MeanMetric
 from cse.training.losses import PITNegativeSISNR
 
 
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """AdamW (amsgrad) with a linear warm-up and a cosine decay, as published.
+
+    Attributes:
+        learning_rate: Peak rate.
+        weight_decay: Decoupled weight decay.
+        warmup_steps: Steps of linear rise to the peak.
+        total_steps: Steps after which the cosine has come down to `final_lr_ratio` of the peak.
+        final_lr_ratio: Last learning rate over the peak.
+    """
+
+    total_steps: int
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    warmup_steps: int = 500
+    final_lr_ratio: float = 0.01
+
+    def ratio(self, step: int) -> float:
+        """Learning rate of a step over the peak.
+
+        >>> [round(OptimizerConfig(total_steps=200, warmup_steps=100).ratio(step), 3) for step in (0, 100, 200)]
+        [0.01, 1.0, 0.01]
+        """
+        if step < self.warmup_steps:
+            return (step + 1) / self.warmup_steps
+        progress = min(1.0, (step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps))
+        return self.final_lr_ratio + (1 - self.final_lr_ratio) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
 class SeparationSystem(pl.LightningModule):
     """Trains a separator to return every talker of a mixture, in any order.
 
     Args:
         model: (B, T) mixtures -> (B, S, T) estimates.
         loss: Estimates and true talkers, both (B, S, T) -> scalar in dB.
-        learning_rate: Peak rate of AdamW.
-        weight_decay: Of AdamW.
-        warmup_steps: Steps of linear rise to the peak.
-        total_steps: Steps after which the cosine has come down to `final_lr_ratio` of the peak.
-        final_lr_ratio: See `total_steps`.
-        compile_model: Let torch.compile fuse the network's operations (worth it on a GPU).
+        optimizer: Optimiser and schedule.
     """
 
-    def __init__(
-        self,
-        *,
-        model: nn.Module,
-        loss: PITNegativeSISNR,
-        learning_rate: float,
-        total_steps: int,
-        weight_decay: float = 0.01,
-        warmup_steps: int = 500,
-        final_lr_ratio: float = 0.01,
-        compile_model: bool = False,
-    ) -> None:
+    def __init__(self, *, model: nn.Module, loss: PITNegativeSISNR, optimizer: OptimizerConfig) -> None:
         super().__init__()
         self.model = model
         self.loss = loss
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.warmup_steps = warmup_steps
-        self.total_steps = total_steps
-        self.final_lr_ratio = final_lr_ratio
-        self._forward = torch.compile(model) if compile_model else model
+        self.optimizer_config = optimizer
         self._improvement = MeanMetric()
 
     def forward(self, mixture: Tensor) -> Tensor:
         """(B, T) -> (B, S, T)."""
-        return self._forward(mixture)
+        return self.model(mixture)
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """Loss of one batch of `mixture` (B, T) and `talkers` (B, S, T)."""
@@ -75,15 +85,10 @@ class SeparationSystem(pl.LightningModule):
         self._improvement.reset()
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """AdamW (amsgrad), warm-up, cosine: the published recipe."""
+        """Called by Lightning."""
+        config = self.optimizer_config
         optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, amsgrad=True
+            self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, amsgrad=True
         )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._lr_ratio)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, config.ratio)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def _lr_ratio(self, step: int) -> float:
-        if step < self.warmup_steps:
-            return (step + 1) / self.warmup_steps
-        progress = min(1.0, (step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps))
-        return self.final_lr_ratio + (1 - self.final_lr_ratio) * 0.5 * (1 + math.cos(math.pi * progress))

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import (
+    Callback,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    TQDMProgressBar,
+)
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from cse.checkpoint import save_checkpoint
@@ -18,6 +25,39 @@ from cse.training.system import SeparationSystem
 LAST = "last.ckpt"
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainerConfig:
+    """How long, where and in which precision to train.
+
+    Attributes:
+        max_steps: Optimiser steps in all.
+        ema_decay: Keep an exponential moving average of the weights, and finish with it; null does not.
+        precision: Lightning's, e.g. 32-true or bf16-mixed.
+        accelerator: Lightning's: auto, cpu, gpu, …
+        devices: Processes on this machine.
+        num_nodes: Machines.
+        strategy: Lightning's; ddp for several processes.
+        gradient_clip: Largest gradient norm.
+        accumulate_batches: Batches a step.
+        checkpoint_every_steps: Steps between two resumable checkpoints.
+        compile_model: Let torch.compile fuse the network's operations (worth it on a GPU).
+        progress_bar: Show one on stderr.
+    """
+
+    max_steps: int
+    ema_decay: float | None = None
+    precision: str = "32-true"
+    accelerator: str = "auto"
+    devices: int = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    gradient_clip: float = 5.0
+    accumulate_batches: int = 1
+    checkpoint_every_steps: int = 500
+    compile_model: bool = False
+    progress_bar: bool = True
+
+
 def train(
     *,
     system: SeparationSystem,
@@ -25,19 +65,9 @@ def train(
     model_config: Mapping[str, Any],
     output: Path,
     name: str,
-    max_steps: int,
-    ema_decay: float | None = None,
-    precision: str = "32-true",
-    accelerator: str = "auto",
-    devices: int | str = 1,
-    num_nodes: int = 1,
-    strategy: str = "auto",
-    gradient_clip: float = 5.0,
-    accumulate_batches: int = 1,
-    checkpoint_every_steps: int = 500,
-    progress_bar: bool = True,
+    config: TrainerConfig,
 ) -> Path:
-    """Train to `max_steps`, going on from `output`/checkpoints/last.ckpt where there is one.
+    """Train to `config.max_steps`, going on from `output`/checkpoints/last.ckpt where there is one.
 
     Args:
         system: Model, loss and optimiser.
@@ -45,52 +75,62 @@ def train(
         model_config: Constructor arguments of the model by `_target_`, for the finished checkpoint.
         output: Folder of this run: checkpoints/, tensorboard/ and model/, the finished checkpoint.
         name: Name of the model in its config and card.
-        max_steps: Optimiser steps in all.
-        ema_decay: Keep an exponential moving average of the weights, and finish with it; None does not.
-        precision: Lightning's, e.g. "32-true" or "bf16-mixed".
-        accelerator, devices, num_nodes, strategy: Lightning's; strategy "ddp" for several processes.
-        gradient_clip: Largest gradient norm.
-        accumulate_batches: Batches a step.
-        checkpoint_every_steps: Steps between two resumable checkpoints.
-        progress_bar: Show one on stderr.
+        config: How to train.
 
     Returns:
         The folder of the finished checkpoint.
     """
-    checkpoints = ModelCheckpoint(
-        dirpath=output / "checkpoints", filename="step{step}", auto_insert_metric_name=False, save_last=True,
-        save_top_k=1, monitor="step", mode="max", every_n_train_steps=checkpoint_every_steps,
-    )  # fmt: skip
-    callbacks: list[Callback] = [checkpoints, LearningRateMonitor(), RandomState()]
-    if ema_decay is not None:
-        callbacks.append(EMAWeightAveraging(decay=ema_decay))
-    trainer = pl.Trainer(
-        max_steps=max_steps,
-        limit_train_batches=data.steps_per_epoch * accumulate_batches,
-        accelerator=accelerator,
-        devices=devices,
-        num_nodes=num_nodes,
-        strategy=strategy,
-        precision=precision,  # type: ignore[arg-type]
-        gradient_clip_val=gradient_clip,
-        accumulate_grad_batches=accumulate_batches,
-        callbacks=callbacks,
-        logger=TensorBoardLogger(output, name="tensorboard", version=""),
-        log_every_n_steps=20,
-        enable_progress_bar=progress_bar,
-        enable_model_summary=False,
-        use_distributed_sampler=False,  # the data module shares out the indices itself, see ResumableSampler
-        num_sanity_val_steps=0,
-        default_root_dir=output,
-    )
+    trainer = _trainer(config, output, steps_per_epoch=data.steps_per_epoch)
+    if config.compile_model:
+        system.model.compile()
     last = output / "checkpoints" / LAST
     trainer.fit(system, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
     if trainer.is_global_zero:
         result = trainer.callback_metrics.get("validation/si_sdri_db")
         card = _card(name, data, trainer.global_step, None if result is None else float(result))
-        config = {"name": name, "model": dict(model_config)}
-        save_checkpoint(output / "model", config, system.model.state_dict(), card)
+        finished = {"name": name, "model": dict(model_config)}
+        save_checkpoint(output / "model", finished, system.model.state_dict(), card)
     return output / "model"
+
+
+def _trainer(config: TrainerConfig, output: Path, *, steps_per_epoch: int) -> pl.Trainer:
+    callbacks: list[Callback] = [
+        ModelCheckpoint(
+            dirpath=output / "checkpoints",
+            filename="step{step}",
+            auto_insert_metric_name=False,
+            save_last=True,
+            save_top_k=1,
+            monitor="step",
+            mode="max",
+            every_n_train_steps=config.checkpoint_every_steps,
+        ),
+        LearningRateMonitor(),
+        RandomState(),
+    ]
+    if config.ema_decay is not None:
+        callbacks.append(EMAWeightAveraging(decay=config.ema_decay))
+    if config.progress_bar:
+        callbacks.append(TQDMProgressBar(refresh_rate=20))
+    return pl.Trainer(
+        max_steps=config.max_steps,
+        limit_train_batches=steps_per_epoch * config.accumulate_batches,
+        accelerator=config.accelerator,
+        devices=config.devices,
+        num_nodes=config.num_nodes,
+        strategy=config.strategy,
+        precision=config.precision,  # type: ignore[arg-type]
+        gradient_clip_val=config.gradient_clip,
+        accumulate_grad_batches=config.accumulate_batches,
+        callbacks=callbacks,
+        logger=TensorBoardLogger(output, name="tensorboard", version=""),
+        log_every_n_steps=20,
+        enable_progress_bar=config.progress_bar,
+        enable_model_summary=False,
+        use_distributed_sampler=False,  # the data module shares out the indices itself, see ResumableSampler
+        num_sanity_val_steps=0,
+        default_root_dir=output,
+    )
 
 
 class RandomState(Callback):
