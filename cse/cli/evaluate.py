@@ -25,8 +25,9 @@ PACKAGE_OF_METRIC = {"pesq": "pesq", "stoi": "pystoi", "wer": "jiwer"}
 DESCRIPTION = """\
 Extract the target of every mixture in a manifest and compare it with what it should be.
 
-An item is right when the estimate's SI-SDR against the target is higher than against every interferer. Items that
-fail are counted as wrong; items whose target is null are right when the model says that the target is absent, and enter
+An item is right when the estimate's SI-SDR against the target is higher than against every interferer. Items
+that fail are counted as wrong; items whose target is null are right when the model says that the target is
+absent, and enter
 no decibel mean. The exit code is 0, 2 for a wrong option or manifest or when every item failed."""
 
 
@@ -63,8 +64,12 @@ def build_parser() -> argparse.ArgumentParser:
         prog="cse evaluate", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--manifest", required=True, metavar="FILE", help="mixtures.jsonl")
-    parser.add_argument("--model", metavar="NAME|PATH", help="packaged model, folder or file; the default model if left out")
-    parser.add_argument("--json", metavar="FILE", help="write all numbers there; - prints them instead of the table")
+    parser.add_argument(
+        "--model", metavar="NAME|PATH", help="packaged model, folder or file; the default model if left out"
+    )
+    parser.add_argument(
+        "--json", metavar="FILE", help="write all numbers there; - prints them instead of the table"
+    )
     parser.add_argument("--report", metavar="DIR", help="write a page with plots and sounds there")
     parser.add_argument(
         "--history-turns", type=_whole_number, metavar="K",
@@ -80,14 +85,18 @@ def build_parser() -> argparse.ArgumentParser:
         help="of pesq,stoi,wer: what takes longer and needs the extra cse[metrics]",
     )  # fmt: skip
     parser.add_argument("--limit", type=_positive_number, metavar="N", help="only the first N mixtures")
-    parser.add_argument("--examples", type=_whole_number, default=12, metavar="N", help="sounds in the report (%(default)s)")
-    parser.add_argument("--seed", type=_whole_number, default=0, help="of the bootstrap intervals (%(default)s)")
+    parser.add_argument(
+        "--examples", type=_whole_number, default=12, metavar="N", help="sounds in the report (%(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=_whole_number, default=0, help="of the bootstrap intervals (%(default)s)"
+    )
     parser.add_argument("--device", default="cpu", help="where the model runs (%(default)s)")
     return parser
 
 
 def table(evaluation: Evaluation) -> str:
-    """The numbers of a run as lines of text: name, value, 95 % interval; then one line per number of turns."""
+    """The numbers of a run as lines of text: name, value, 95 % interval; then a line per number of turns."""
     numbers = evaluation.to_dict()
     rows = [("items", str(numbers["n"]), "")]
     rows += [(name, str(numbers[key]), "") for key, name in _COUNTS.items() if numbers[key]]
@@ -97,7 +106,9 @@ def table(evaluation: Evaluation) -> str:
     for label, group in numbers["by_history_turns"].items():
         rows.append(_turns_row(label, group))
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
-    return "\n".join(f"{name:<{widths[0]}}  {value:>{widths[1]}}  {bounds}".rstrip() for name, value, bounds in rows)
+    return "\n".join(
+        f"{name:<{widths[0]}}  {value:>{widths[1]}}  {bounds}".rstrip() for name, value, bounds in rows
+    )
 
 
 _COUNTS = {"n_absent": "items without the target", "n_failed": "items that failed"}
@@ -113,7 +124,9 @@ def _write(evaluation: Evaluation, options: argparse.Namespace) -> None:
     if options.json not in (None, "-"):
         evaluation.save_json(options.json)
     if options.report:
-        page = write_report(options.report, evaluation, title=f"Evaluation of {evaluation.settings['model'] or 'a model'}")
+        page = write_report(
+            options.report, evaluation, title=f"Evaluation of {evaluation.settings['model'] or 'a model'}"
+        )
         print(f"report: {page}", file=sys.stderr)
     if options.json == "-":
         sys.stdout.write(evaluation.to_json())
@@ -133,9 +146,13 @@ def _check_outputs(options: argparse.Namespace) -> None:
     if path.is_dir():
         raise ConfigError(f"--json {path}: got a folder, expected the name of a file")
     if not path.parent.is_dir():
-        raise ConfigError(f"--json {path}: the folder {path.parent} does not exist; create it or name another one")
+        raise ConfigError(
+            f"--json {path}: the folder {path.parent} does not exist; create it or name another one"
+        )
     if not os.access(path.parent, os.W_OK):
-        raise ConfigError(f"--json {path}: cannot write in {path.parent}; name a folder that you may write to")
+        raise ConfigError(
+            f"--json {path}: cannot write in {path.parent}; name a folder that you may write to"
+        )
 
 
 def _available(metrics: frozenset[str]) -> frozenset[str]:

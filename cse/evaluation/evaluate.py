@@ -50,7 +50,7 @@ class Evaluation:
     examples: list[Example] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Numbers over all items, then the settings, then one row per item; None where there is nothing to say."""
+        """Numbers over all items, the settings, one row per item; None where there is nothing to say."""
         numbers = summarize(self.items, seed=self.seed)
         rows = [item.to_dict() for item in self.items]
         return {**numbers, "peak_rss_mb": self.peak_rss_mb, "settings": self.settings, "per_item": rows}
@@ -78,13 +78,14 @@ def evaluate(
 ) -> Evaluation:
     """Extract from every mixture and compare what comes out with the target and the interferers.
 
-    An item on which the extractor or a file fails is recorded with its error, counts as wrong, and the run goes on;
-    what would fail on all of them alike (a missing package, a broken model) ends it.
+    An item on which the extractor or a file fails is recorded with its error, counts as wrong, and the run
+    goes on; what would fail on all of them alike (a missing package, a broken model) ends it.
 
     Args:
         extractor: what is measured.
         mixtures: records of a manifest; `target` None means that nobody continues the history.
-        history_turns: how many of the last turns the extractor gets; None for all, 0 for an empty history, which
+        history_turns: how many of the last turns the extractor gets; None for all, 0 for an empty history,
+        which
             leaves an extractor without another cue to guess.
         cues: which of "history" and "enrollment" it gets; None for all that an item has.
         metrics: which of "pesq", "stoi" and "wer" to add.
@@ -94,9 +95,11 @@ def evaluate(
         progress: show a bar on stderr.
 
     Raises:
-        ConfigError: an unknown cue or metric, a negative number of turns, or enrollment asked for where a mixture
+        ConfigError: an unknown cue or metric, a negative number of turns, or enrollment asked for where a
+        mixture
             has none.
-        MissingExtraError: the package of a metric that was asked for, or one that the extractor needs, is missing.
+        MissingExtraError: the package of a metric that was asked for, or one that the extractor needs, is
+        missing.
     """
     check_options(mixtures, history_turns=history_turns, cues=cues, metrics=metrics)
     keeper = ExampleKeeper(keep_examples)
@@ -125,14 +128,21 @@ def evaluate(
                 model = model or extraction.model
                 estimate = score_extraction(row, extraction, signals)
                 score_extras(
-                    row, estimate, signals, metrics=metrics, target_text=mixture.target_text, transcriber=transcriber
+                    row,
+                    estimate,
+                    signals,
+                    metrics=metrics,
+                    target_text=mixture.target_text,
+                    transcriber=transcriber,
                 )
             except (CheckpointError, ConfigError, MissingExtraError):
                 raise
             except CseError as error:
                 row.right, row.error = False, one_line(error)
             else:
-                keeper.offer(Example(row=row, mixture=mixture, signals=signals, estimate=estimate, history=history))
+                keeper.offer(
+                    Example(row=row, mixture=mixture, signals=signals, estimate=estimate, history=history)
+                )
             bar.set_postfix_str(_running(items), refresh=False)
     settings = {
         "model": model,
@@ -170,15 +180,15 @@ def check_options(
     without = [mixture.id for mixture in mixtures if mixture.enrollment is None]
     if "enrollment" in cues and without:
         raise ConfigError(
-            f"cue enrollment: {len(without)} of {len(mixtures)} mixtures have none (the first is {without[0]!r}); "
-            "leave the cues out to use what each mixture has"
+            f"cue enrollment: {len(without)} of {len(mixtures)} mixtures have none (the first is "
+            f"{without[0]!r}); leave the cues out to use what each mixture has"
         )
 
 
 def select_history(
     mixture: Mixture, *, history_turns: int | None, cues: frozenset[str] | None
 ) -> list[Turn] | None:
-    """The turns an extractor gets of a mixture's history, oldest first; None where history is no cue at all."""
+    """The turns an extractor gets of a mixture's history, oldest first; None where history is no cue."""
     if cues is not None and "history" not in cues:
         return None
     turns = list(mixture.history)

@@ -28,7 +28,7 @@ class Example:
 
 
 class ExampleKeeper:
-    """Holds on to the audio of at most 3 × `limit` items while a run goes on, and names `limit` of them at its end."""
+    """Holds on to the audio of at most 3 × `limit` items of a run, and names `limit` of them at its end."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -45,7 +45,7 @@ class ExampleKeeper:
             _insert(best, example, key=_gain_db, limit=self.limit)
 
     def chosen(self) -> list[Example]:
-        """Up to `limit` examples, in turn: the most confident wrong one, the worst right one, the best, and so on."""
+        """Up to `limit` of them, in turn: the most confident wrong one, the worst right one, the best."""
         chosen: list[Example] = []
         for example in chain.from_iterable(zip_longest(*self._groups)):
             if example is not None and example not in chosen and len(chosen) < self.limit:

@@ -24,7 +24,7 @@ METRICS = frozenset({"pesq", "stoi", "wer"})
 
 @dataclass(frozen=True)
 class Signals:
-    """What a mixture is made of: mixture (T,), target and interferers (up to T,), float32, at the manifest's rate."""
+    """Mixture (T,), target and interferers (up to T,), all float32 at the sample rate of the manifest."""
 
     mixture: np.ndarray
     target: np.ndarray | None
@@ -34,7 +34,7 @@ class Signals:
 
 @dataclass(frozen=True)
 class CandidateResult:
-    """One talker the extractor found: its probability to be the target and what it scores against the target."""
+    """One talker the extractor found: how probably it is the target, and its score against the target."""
 
     probability: float | None
     si_sdr_db: float | None
@@ -103,7 +103,9 @@ def load_signals(mixture: Mixture) -> Signals:
                 f"{mixture.target}: got a silent target, expected a voice; "
                 "write null for the target where nobody continues the history"
             )
-    interferers = tuple(load_waveform(path, mixture.sample_rate)[: len(mixed)] for path in mixture.interferers)
+    interferers = tuple(
+        load_waveform(path, mixture.sample_rate)[: len(mixed)] for path in mixture.interferers
+    )
     return Signals(mixture=mixed, target=target, interferers=interferers, sample_rate=mixture.sample_rate)
 
 
@@ -117,7 +119,9 @@ def at_rate(waveform: np.ndarray, from_hz: int, signals: Signals) -> np.ndarray:
     """
     waveform = np.asarray(waveform, np.float32)
     if not np.isfinite(waveform).all():
-        raise InvalidAudioError("the extractor returned NaN or infinity, expected finite samples; try another model")
+        raise InvalidAudioError(
+            "the extractor returned NaN or infinity, expected finite samples; try another model"
+        )
     if from_hz != signals.sample_rate:
         waveform = resample(waveform, from_hz, signals.sample_rate)
     return fit_length(waveform, len(signals.mixture))
@@ -126,8 +130,8 @@ def at_rate(waveform: np.ndarray, from_hz: int, signals: Signals) -> np.ndarray:
 def score_extraction(row: ItemResult, extraction: Extraction, signals: Signals) -> np.ndarray:
     """Fill `row` with what the extractor said and what its estimate scores; returns the estimate (T,).
 
-    Each comparison runs over the length of the reference alone, so that padding never enters a number. Where the
-    target is absent there is nothing to compare with: the item is right when the extractor says so.
+    Each comparison runs over the length of the reference alone, so that padding never enters a number. Where
+    the target is absent there is nothing to compare with: the item is right when the extractor says so.
     """
     estimate = at_rate(extraction.waveform, extraction.sample_rate, signals)
     row.probability = _finite(extraction.probability)
@@ -153,7 +157,9 @@ def score_extraction(row: ItemResult, extraction: Extraction, signals: Signals) 
     return estimate
 
 
-def _score_against_target(row: ItemResult, estimate: np.ndarray, target: np.ndarray, signals: Signals) -> None:
+def _score_against_target(
+    row: ItemResult, estimate: np.ndarray, target: np.ndarray, signals: Signals
+) -> None:
     length = len(target)
     mixture_si_sdr_db = measure.si_sdr(signals.mixture[:length], target)
     row.si_sdr_db = measure.si_sdr(estimate[:length], target)
@@ -179,7 +185,7 @@ def score_extras(
     target_text: str | None,
     transcriber: Transcriber | None,
 ) -> None:
-    """Add PESQ, STOI and word errors of the estimate (T,), as far as they are in `metrics`; absent targets have none.
+    """Add PESQ, STOI and word errors of the estimate (T,), those in `metrics`; absent targets have none.
 
     Words come from `transcriber` where one is given, else from the extractor's own transcript of its choice.
     """
@@ -201,7 +207,9 @@ def score_extras(
 def _chosen_transcript(candidates: Sequence[Any]) -> str | None:
     if not candidates:
         return None
-    return max(candidates, key=lambda one: one.probability if one.probability is not None else -1.0).transcript
+    return max(
+        candidates, key=lambda one: one.probability if one.probability is not None else -1.0
+    ).transcript
 
 
 def _finite(value: float | None) -> float | None:

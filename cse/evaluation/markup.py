@@ -10,7 +10,11 @@ from cse.evaluation.items import ItemResult
 
 # key of the JSON -> name, kind, what it says
 RESULTS: dict[str, tuple[str, str, str]] = {
-    "selection_accuracy": ("right voice", "share", "the estimate is nearer to the target than to every interferer"),
+    "selection_accuracy": (
+        "right voice",
+        "share",
+        "the estimate is nearer to the target than to every interferer",
+    ),
     "si_sdr_db": ("SI-SDR", "db", "of the estimate, over all items with a target"),
     "si_sdri_db": ("SI-SDRi", "db", "how much better than the mixture; wrong voices pull it down"),
     "si_sdri_selected_db": ("SI-SDRi when right", "db", "over the right choices only"),
@@ -19,10 +23,18 @@ RESULTS: dict[str, tuple[str, str, str]] = {
     "failure_rate": ("failures", "share", "SI-SDRi below 1 dB, or no result"),
     "hedging_rate": ("hedging", "share", "target and interferer within 3 dB of each other in the estimate"),
     "abstention_rate": ("abstained", "share", "the extractor was not sure enough to choose"),
-    "absent_detection_rate": ("absence noticed", "share", "of the items in which nobody continues the history"),
+    "absent_detection_rate": (
+        "absence noticed",
+        "share",
+        "of the items in which nobody continues the history",
+    ),
     "false_absent_rate": ("absence claimed wrongly", "share", "of the items that have a target"),
     "ece": ("calibration error", "share", "mean gap between stated probability and what came true"),
-    "risk_coverage_area": ("area under risk–coverage", "share", "0 when errors always come with the lowest probability"),
+    "risk_coverage_area": (
+        "area under risk–coverage",
+        "share",
+        "0 when errors always come with the lowest probability",
+    ),
     "pesq": ("PESQ", "plain", "predicted quality, 1 to 4.6"),
     "stoi": ("STOI", "plain", "predicted intelligibility, 0 to 1"),
     "wer": ("word error rate", "share", "of the transcript of the estimate"),
@@ -97,7 +109,10 @@ def result_rows(numbers: Mapping[str, Any]) -> str:
         for key, words in (("n_absent", "without the target"), ("n_failed", "failed"))
         if numbers[key]
     )
-    rows = [f'<tr><td>items</td><td class="number">{numbers["n"]}</td><td></td><td class="faint">{counts}</td></tr>']
+    rows = [
+        f'<tr><td>items</td><td class="number">{numbers["n"]}</td><td></td>'
+        f'<td class="faint">{counts}</td></tr>'
+    ]
     for key, (name, kind, meaning) in RESULTS.items():
         if numbers.get(key) is not None:
             rows.append(

@@ -1,8 +1,8 @@
-"""How close one estimate is to the voice it should be: SI-SDR, SDR, PESQ, STOI, and whether it is the right voice.
+"""How close an estimate is to the voice it should be, and whether it is the right voice at all.
 
-All signals are (T,) floating point waveforms of one sample rate. Decibel values are always finite: they are clipped
-to ±`LIMIT_DB`, and a silent estimate or a silent reference gives −`LIMIT_DB`, because nothing of the reference is in
-the estimate then.
+All signals are (T,) floating point waveforms of one sample rate. Decibel values are always finite: they are
+clipped to ±`LIMIT_DB`, and a silent estimate or a silent reference gives −`LIMIT_DB`, because nothing of the
+reference is in the estimate then.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PESQ_WINDOW_S = 20.0  # P.862 was validated on 8 to 12 s, and the package crashe
 def si_sdr(estimate: np.ndarray, reference: np.ndarray) -> float:
     """Energy of the reference found in the estimate over all else in it, in dB, whatever the level of either.
 
-    Both are (T,); their means are removed first. Le Roux et al., "SDR – half-baked or well done?", ICASSP 2019.
+    Both are (T,); their means are removed first. Le Roux et al., "SDR – half-baked or well done?", 2019.
 
     Raises:
         InvalidAudioError: the two are not of the same length, are empty, or hold NaN or infinity.
@@ -54,9 +54,10 @@ def si_sdri(estimate: np.ndarray, reference: np.ndarray, mixture: np.ndarray) ->
 def sdr(estimate: np.ndarray, reference: np.ndarray, *, taps: int = BSS_EVAL_TAPS) -> float:
     """Like SI-SDR, but any filter of `taps` taps on the reference is forgiven: BSS-Eval v3's SDR, in dB.
 
-    The estimate (T,) is projected on the reference and its delays by 0 … taps − 1 samples; what lies outside of
-    that span is distortion. The other talkers have no part in it. Vincent et al., "Performance measurement in blind
-    audio source separation", 2006. A simulated target that is dry while the mixture is reverberant is why one asks.
+    The estimate (T,) is projected on the reference and its delays by 0 … taps − 1 samples; what lies outside
+    of that span is distortion. The other talkers have no part in it. Vincent et al., "Performance measurement
+    in blind audio source separation", 2006. A simulated target that is dry while the mixture is reverberant
+    is why one asks.
 
     Raises:
         InvalidAudioError: as `si_sdr`.
@@ -109,9 +110,9 @@ def si_sdr_over_reference(estimate: np.ndarray, reference: np.ndarray) -> float:
 def pesq(estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> float | None:
     """Predicted listening quality, 1 (bad) to 4.6 (transparent): ITU-T P.862.2 at 16 kHz, P.862 at 8 kHz.
 
-    Rates of 16 kHz and more are resampled to 16 kHz (wide band), lower ones to 8 kHz (narrow band); the two scales do
-    not compare. Recordings over `PESQ_WINDOW_S` are scored in equal windows of at most that, and averaged. None where
-    PESQ finds no speech in the reference or the estimate.
+    Rates of 16 kHz and more are resampled to 16 kHz (wide band), lower ones to 8 kHz (narrow band); the two
+    scales do not compare. Recordings over `PESQ_WINDOW_S` are scored in equal windows of at most that, and
+    averaged. None where PESQ finds no speech in the reference or the estimate.
 
     Raises:
         MissingExtraError: the package `pesq` is not installed.
@@ -127,7 +128,9 @@ def pesq(estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> float
         estimate, reference = (resample(signal, sample_rate, rate_hz) for signal in (estimate, reference))
     windows = max(1, int(np.ceil(len(reference) / (PESQ_WINDOW_S * rate_hz))))
     scores = []
-    for degraded, clean in zip(np.array_split(estimate, windows), np.array_split(reference, windows), strict=True):
+    for degraded, clean in zip(
+        np.array_split(estimate, windows), np.array_split(reference, windows), strict=True
+    ):
         if not np.any(degraded):
             continue  # the package divides by the level of the estimate
         try:
@@ -172,7 +175,9 @@ def _pair(estimate: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.n
         )
     for name, signal in (("estimate", estimate), ("reference", reference)):
         if not np.isfinite(signal).all():
-            raise InvalidAudioError(f"the {name} holds NaN or infinity, expected finite samples; mend it before scoring")
+            raise InvalidAudioError(
+                f"the {name} holds NaN or infinity, expected finite samples; mend it before scoring"
+            )
     return estimate, reference
 
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -42,7 +42,7 @@ DARK = Theme(background="#161b22", text="#d0d7de", grid="#30363d", line="#6cb6ff
 
 
 def spectrogram_db(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Power of a waveform (T,) over frequency and time in dB, (F, L): Hann windows of 32 ms, a quarter apart or more.
+    """Power of a waveform (T,) in dB over frequency and time, (F, L): windows of 32 ms, 8 ms apart or more.
 
     F spans 0 to half the sample rate, L spans the waveform; a full-scale sine is about 0 dB.
 
@@ -51,7 +51,7 @@ def spectrogram_db(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
     >>> power.shape[0], int(power[:, 50].argmax()) * 16000 // 512, round(float(power.max()))
     (257, 1000, 0)
     """
-    size = 2 * int(round(WINDOW_S * sample_rate / 2))
+    size = 2 * round(WINDOW_S * sample_rate / 2)
     hop = max(size // 4, len(waveform) // MAX_COLUMNS)
     padded = np.pad(np.asarray(waveform, np.float32), (size // 2, size))
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[:: max(1, hop)]
@@ -61,7 +61,9 @@ def spectrogram_db(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
     return 10 * np.log10(np.maximum(power.T, 1e-20))
 
 
-def save_spectrograms(path: str | os.PathLike[str], waveforms: Mapping[str, np.ndarray], sample_rate: int) -> None:
+def save_spectrograms(
+    path: str | os.PathLike[str], waveforms: Mapping[str, np.ndarray], sample_rate: int
+) -> None:
     """Draw waveforms (T,), one below the other, on one time axis and one dB scale, as a PNG.
 
     Args:
@@ -74,7 +76,9 @@ def save_spectrograms(path: str | os.PathLike[str], waveforms: Mapping[str, np.n
         ConfigError: there is no waveform to draw.
     """
     if not waveforms or any(len(waveform) == 0 for waveform in waveforms.values()):
-        raise ConfigError("got no audio to draw a spectrogram of, expected at least one waveform with samples")
+        raise ConfigError(
+            "got no audio to draw a spectrogram of, expected at least one waveform with samples"
+        )
     powers = {title: spectrogram_db(waveform, sample_rate) for title, waveform in waveforms.items()}
     # the few loudest cells, low harmonics of vowels, would leave everything else dark
     loud_db = max(float(np.percentile(power, 99.8)) for power in powers.values())
@@ -133,7 +137,9 @@ def save_accuracy_by_turns(
     places = np.arange(len(groups))
     # a bound may differ from the accuracy by rounding where both are 0 or 1
     lengths = np.maximum(0, np.abs(bounds.T - accuracy))
-    axes.errorbar(places, accuracy, yerr=lengths, fmt="o", color=theme.line, capsize=4, markersize=7, linewidth=1.5)
+    axes.errorbar(
+        places, accuracy, yerr=lengths, fmt="o", color=theme.line, capsize=4, markersize=7, linewidth=1.5
+    )
     if chance is not None:
         axes.axhline(chance, color=theme.accent, linewidth=1, linestyle="--", label="by chance")
         _legend(axes, theme, where="lower right")
@@ -145,15 +151,23 @@ def save_accuracy_by_turns(
     _save(figure, path)
 
 
-def save_reliability(path: str | os.PathLike[str], bins: Sequence[ReliabilityBin], *, theme: Theme = LIGHT) -> None:
-    """Draw what came true against what was stated, per bin of probability, as a PNG; dot areas grow with the items."""
+def save_reliability(
+    path: str | os.PathLike[str], bins: Sequence[ReliabilityBin], *, theme: Theme = LIGHT
+) -> None:
+    """Draw what came true against what was stated, per bin, as a PNG; dots grow with their items."""
     figure, axes = _plot("stated probability", "right voice", theme)
     total = sum(one.count for one in bins)
     stated = [one.mean_probability for one in bins]
     came_true = [one.share_right for one in bins]
     axes.plot([0, 1], [0, 1], color=theme.accent, linewidth=1, linestyle="--", label="honest")
     axes.plot(stated, came_true, color=theme.line, linewidth=1, alpha=0.6)
-    axes.scatter(stated, came_true, s=[30 + 300 * one.count / max(1, total) for one in bins], color=theme.line, zorder=3)
+    axes.scatter(
+        stated,
+        came_true,
+        s=[30 + 300 * one.count / max(1, total) for one in bins],
+        color=theme.line,
+        zorder=3,
+    )
     for one in bins:
         axes.annotate(
             str(one.count),
@@ -205,13 +219,13 @@ def _percent(axes: Axes, *, x: bool, y: bool) -> None:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
-def _legend(axes: Axes, theme: Theme, *, where: str) -> None:
+def _legend(axes: Axes, theme: Theme, *, where: Literal["upper left", "lower right"]) -> None:
     axes.legend(loc=where, frameon=False, labelcolor=theme.text, fontsize=9)
 
 
 @contextmanager
 def _quiet_fonts() -> Iterator[None]:
-    """A title in a script the font lacks becomes boxes; that is no reason to print a warning per character."""
+    """A title in a script that the font lacks becomes boxes, without a warning per character."""
     import warnings
 
     with warnings.catch_warnings():

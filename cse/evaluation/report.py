@@ -1,7 +1,7 @@
 """A folder one opens in a browser: results, plots, and a few items to look at and to listen to.
 
-The page needs nothing from a network. All that stands in it passes through `escape`: ids, names and what people
-wrote in a history are not ours.
+The page needs nothing from a network. All that stands in it passes through `escape`: ids, names and what
+people wrote in a history are not ours.
 """
 
 from __future__ import annotations
@@ -23,8 +23,17 @@ from cse.errors import ConfigError
 from cse.evaluation import plots
 from cse.evaluation.evaluate import Evaluation
 from cse.evaluation.examples import Example
-from cse.evaluation.markup import badge, cell, decibels, definition, describe_settings, group_rows, percent, result_rows
 from cse.evaluation.items import ItemResult
+from cse.evaluation.markup import (
+    badge,
+    cell,
+    decibels,
+    definition,
+    describe_settings,
+    group_rows,
+    percent,
+    result_rows,
+)
 from cse.evaluation.statistics import reliability_bins, risk_coverage
 from cse.evaluation.summary import by_history_turns, calibration_pairs
 from cse.files import write_text
@@ -35,14 +44,14 @@ MARK = '<meta name="generator" content="cse evaluate">'
 MAX_ROWS = 2000
 SHOWN_TURNS = 6
 ITEM_COLUMNS = {
-    "item": "", "outcome": "", "talkers": "number", "turns": "number", "probability": "number", "SI-SDR": "number",
-    "SI-SDRi": "number", "SDRi": "number", "best candidate": "number", "PESQ": "number", "STOI": "number",
-    "WER": "number", "seconds": "number",
+    "item": "", "outcome": "", "talkers": "number", "turns": "number", "probability": "number",
+    "SI-SDR": "number", "SI-SDRi": "number", "SDRi": "number", "best candidate": "number",
+    "PESQ": "number", "STOI": "number", "WER": "number", "seconds": "number",
 }  # fmt: skip
 
 
 def check_report_folder(folder: str | os.PathLike[str]) -> None:
-    """Make sure that a report may be written there: a new folder, or one whose report is ours; raises ConfigError."""
+    """Make sure that a report may be written there: no page of another origin is; raises ConfigError."""
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"report {folder}: got a file, expected a folder; name another one")
@@ -52,13 +61,17 @@ def check_report_folder(folder: str | os.PathLike[str]) -> None:
     else:
         ours = not (folder / FILES).exists()
     if not ours:
-        raise ConfigError(f"report {folder}: got a folder with an {PAGE} or {FILES} of another origin; name another one")
+        raise ConfigError(
+            f"report {folder}: got a folder with an {PAGE} or {FILES} of another origin; name another one"
+        )
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise ConfigError(f"report {folder}: cannot write in {existing}; name another folder")
 
 
-def write_report(folder: str | os.PathLike[str], evaluation: Evaluation, *, title: str = "Evaluation") -> Path:
+def write_report(
+    folder: str | os.PathLike[str], evaluation: Evaluation, *, title: str = "Evaluation"
+) -> Path:
     """Write `index.html` and the pictures and sounds beside it; returns the page.
 
     The page is written last, in one go; an earlier report stays whole until then. Needs matplotlib.
@@ -76,9 +89,12 @@ def write_report(folder: str | os.PathLike[str], evaluation: Evaluation, *, titl
             "settings": describe_settings(evaluation.settings),
             "results": result_rows(evaluation.to_dict()),
             "plots": _plots(files, evaluation),
-            "groups": group_rows(by_history_turns(item for item in evaluation.items if not item.target_absent)),
+            "groups": group_rows(
+                by_history_turns(item for item in evaluation.items if not item.target_absent)
+            ),
             "examples": "\n".join(
-                _example(files, number, example) for number, example in enumerate(evaluation.examples, start=1)
+                _example(files, number, example)
+                for number, example in enumerate(evaluation.examples, start=1)
             ),
             "examples_note": (
                 "The most confident wrong ones, and the worst and the best of the right ones, in turn."
@@ -122,7 +138,9 @@ def _plots(files: Path, evaluation: Evaluation) -> str:
             plots.save_accuracy_by_turns(
                 files / f"turns{suffix}.png", by_history_turns(present), chance=chance, theme=theme
             )
-        figures.append(_themed("turns", "Right voice, by turns of history", "accuracy for each number of turns"))
+        figures.append(
+            _themed("turns", "Right voice, by turns of history", "accuracy for each number of turns")
+        )
     if probabilities:
         curve, bins = risk_coverage(probabilities, right), reliability_bins(probabilities, right)
         for suffix, theme in (("", plots.LIGHT), ("_dark", plots.DARK)):
@@ -152,7 +170,8 @@ def _example(files: Path, number: int, example: Example) -> str:
         name = f"example_{number:02d}_{title.lower()}.wav"
         write_audio(files / name, waveform * np.float32(gain), signals.sample_rate)
         players.append(
-            f'<figure><figcaption>{title}</figcaption><audio controls preload="none" src="{FILES}/{name}"></audio></figure>'
+            f"<figure><figcaption>{title}</figcaption>"
+            f'<audio controls preload="none" src="{FILES}/{name}"></audio></figure>'
         )
     picture = f"example_{number:02d}.png"
     plots.save_spectrograms(files / picture, waveforms, signals.sample_rate)
@@ -160,7 +179,7 @@ def _example(files: Path, number: int, example: Example) -> str:
         f'<article class="card"><h3>{escape(row.id)} {badge(row)}</h3>'
         f"<p>{_numbers(row)}</p>"
         f'<div class="players">{"".join(players)}</div>'
-        f'<img class="spectrogram" loading="lazy" src="{FILES}/{picture}" alt="Spectrograms of example {number}">'
+        f'<img class="spectrogram" loading="lazy" src="{FILES}/{picture}" alt="spectrograms, {number}">'
         f"{_texts(example)}</article>"
     )
 
@@ -200,20 +219,24 @@ def _texts(example: Example) -> str:
 
 
 def _items_note(count: int) -> str:
-    note = "Click on a heading to sort. Decibels are against the target; “best candidate” is the SI-SDRi of the best one."
+    note = "Click on a heading to sort. “Best candidate” is the SI-SDRi of the best one, chosen or not."
     if count > MAX_ROWS:
         note += f" The first {MAX_ROWS} of {count} items; the JSON has all of them."
     return note
 
 
 def _item_row(row: ItemResult) -> str:
+    error = f'<br><span class="faint">{escape(row.error)}</span>' if row.error else ""
     cells = [
-        f"<td>{escape(row.id)}{f'<br><span class=faint>{escape(row.error)}</span>' if row.error else ''}</td>",
+        f"<td>{escape(row.id)}{error}</td>",
         f"<td>{badge(row)}</td>",
         cell(row.talkers, "d"),
         cell(row.history_turns, "d"),
         cell(row.probability, ".2f"),
-        *(cell(value, ".1f") for value in (row.si_sdr_db, row.si_sdri_db, row.sdri_db, row.separation_si_sdri_db)),
+        *(
+            cell(value, ".1f")
+            for value in (row.si_sdr_db, row.si_sdri_db, row.sdri_db, row.separation_si_sdri_db)
+        ),
         *(cell(value, ".2f") for value in (row.pesq, row.stoi, row.wer)),
         cell(row.seconds, ".2f"),
     ]

@@ -52,7 +52,7 @@ def bootstrap_interval(
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """Items whose stated probability lies in (low, high]: how many, what they said on average, what came true."""
+    """Items whose stated probability lies in (low, high]: how many, their mean, what came true."""
 
     low: float
     high: float
@@ -61,7 +61,9 @@ class ReliabilityBin:
     share_right: float
 
 
-def reliability_bins(probabilities: Sequence[float], right: Sequence[bool], *, bins: int = 10) -> list[ReliabilityBin]:
+def reliability_bins(
+    probabilities: Sequence[float], right: Sequence[bool], *, bins: int = 10
+) -> list[ReliabilityBin]:
     """Stated probability against what came true, in `bins` equal bins over 0…1; empty bins are left out."""
     stated, outcome = _aligned(probabilities, right)
     edges = np.linspace(0, 1, bins + 1)
@@ -85,7 +87,7 @@ def reliability_bins(probabilities: Sequence[float], right: Sequence[bool], *, b
 def expected_calibration_error(
     probabilities: Sequence[float], right: Sequence[bool], *, bins: int = 10
 ) -> float | None:
-    """Mean gap between stated probability and share right, over `bins` equal bins; 0 is honest. None for no items.
+    """Mean gap between stated probability and share right over equal bins; 0 is honest, None is no items.
 
     Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015.
 
@@ -103,7 +105,7 @@ def expected_calibration_error(
 
 @dataclass(frozen=True, slots=True)
 class RiskCoverage:
-    """Share of wrong items (`risk`) among the most confident ones, for each share answered (`coverage`): both (K,)."""
+    """Share wrong (`risk`) among the most confident items, for each share answered (`coverage`); all (K,)."""
 
     coverage: np.ndarray
     risk: np.ndarray
@@ -134,7 +136,9 @@ def risk_coverage(probabilities: Sequence[float], right: Sequence[bool]) -> Risk
     last_of_its_value = np.flatnonzero(np.append(stated[1:] != stated[:-1], len(stated) > 0))
     answered = last_of_its_value + 1
     return RiskCoverage(
-        coverage=answered / max(1, len(stated)), risk=wrong[last_of_its_value] / answered, threshold=stated[last_of_its_value]
+        coverage=answered / max(1, len(stated)),
+        risk=wrong[last_of_its_value] / answered,
+        threshold=stated[last_of_its_value],
     )
 
 

@@ -25,8 +25,9 @@ TURN_GROUPS = ((0, 0), (1, 1), (2, 2), (3, 4), (5, 9), (10, 19), (20, None))
 def summarize(items: Sequence[ItemResult], *, seed: int) -> dict[str, Any]:
     """Numbers over all rows; None where no row has the value.
 
-    Target-absent items enter `absent_detection_rate`, `ece`, `abstention_rate` and the risk–coverage area (their
-    returned voice is never right), and no decibel mean. Items that failed count as wrong and as failures.
+    Target-absent items enter `absent_detection_rate`, `ece`, `abstention_rate` and the risk–coverage area
+    (their returned voice is never right), and no decibel mean. Items that failed count as wrong and as
+    failures.
     """
     present = [item for item in items if not item.target_absent]
     absent = [item for item in items if item.target_absent]
@@ -39,8 +40,12 @@ def summarize(items: Sequence[ItemResult], *, seed: int) -> dict[str, Any]:
         **_mean_db(present, "sdri_db", seed=seed),
         "si_sdri_selected_db": _mean(item.si_sdri_db for item in present if item.right),
         **_mean_db(present, "separation_si_sdri_db", seed=seed),
-        "failure_rate": _share(present, lambda item: item.si_sdri_db is None or item.si_sdri_db < FAILURE_BELOW_DB),
-        "hedging_rate": _share([item for item in present if item.hedged is not None], lambda item: item.hedged is True),
+        "failure_rate": _share(
+            present, lambda item: item.si_sdri_db is None or item.si_sdri_db < FAILURE_BELOW_DB
+        ),
+        "hedging_rate": _share(
+            [item for item in present if item.hedged is not None], lambda item: item.hedged is True
+        ),
         **_calibration(scored),
         "abstention_rate": _share(scored, lambda item: item.abstained is True),
         "pesq": _mean(item.pesq for item in present),
@@ -57,12 +62,16 @@ def summarize(items: Sequence[ItemResult], *, seed: int) -> dict[str, Any]:
 
 
 def by_history_turns(items: Iterable[ItemResult]) -> dict[str, dict[str, Any]]:
-    """The main numbers for each group of items that had about as many turns of history: "0", "1", "3-4", "20+"…"""
+    """The main numbers of the items with about as many turns of history, by group: "0", "1", "3-4", "20+"…"""
     groups: dict[str, dict[str, Any]] = {}
     items = list(items)
     for first, last in TURN_GROUPS:
         label = str(first) if first == last else f"{first}+" if last is None else f"{first}-{last}"
-        inside = [item for item in items if first <= item.history_turns and (last is None or item.history_turns <= last)]
+        inside = [
+            item
+            for item in items
+            if first <= item.history_turns and (last is None or item.history_turns <= last)
+        ]
         if inside:
             groups[label] = {
                 "n": len(inside),
@@ -74,7 +83,7 @@ def by_history_turns(items: Iterable[ItemResult]) -> dict[str, dict[str, Any]]:
 
 
 def real_time_factor(items: Iterable[ItemResult]) -> float | None:
-    """Seconds of processing per second of audio over the items that were extracted; below 1 is faster than speech."""
+    """Seconds of processing per second of audio, over the items that were extracted; None if none was."""
     timed = [(item.seconds, item.duration_s) for item in items if item.seconds is not None]
     audio_s = sum(duration_s for _, duration_s in timed)
     return sum(seconds for seconds, _ in timed) / audio_s if audio_s else None

@@ -1,4 +1,4 @@
-"""Word errors of a transcript, after the differences that are no errors (case, punctuation, spaces) are taken out."""
+"""Word errors of a transcript; differences of case, punctuation and spaces are none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cse.errors import MissingExtraError
 
 @dataclass(frozen=True, slots=True)
 class WordErrors:
-    """Substituted, deleted and inserted words, and how many words the reference has; they add up over a corpus."""
+    """Wrong, missing and additional words, and all words of the reference; they add up over a corpus."""
 
     errors: int
     reference_words: int
