@@ -51,6 +51,9 @@ _FORMATS = {
     ".oga": ("OGG", "OPUS"),
     ".opus": ("OGG", "OPUS"),
 }
+
+WRITABLE_SUFFIXES = tuple(_FORMATS)
+"""File name endings that `write_audio` takes."""
 _BLOCK_SAMPLES = 2**16
 
 

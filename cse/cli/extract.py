@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
 def _check_output(output: Path) -> None:
     """Find out before minutes of work whether the result can be written."""
     if output.suffix.lower() not in WRITABLE_SUFFIXES:
-        expected = ", ".join(sorted(WRITABLE_SUFFIXES))
+        expected = ", ".join(WRITABLE_SUFFIXES)
         raise ConfigError(f"{output}: got the suffix {output.suffix!r}, expected one of {expected}")
     if output.is_dir() or not output.parent.is_dir():
         raise ConfigError(f"{output}: expected a file in a folder that exists; create {output.parent} first")

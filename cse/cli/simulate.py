@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cse.cli.config import call, compose, usage
+from cse.cli.config import call, compose, plain, usage
+from cse.errors import ConfigError
 from simulate.noise import NoiseConfig
-from simulate.render import RenderConfig, render
+from simulate.render import MANIFEST, RenderConfig, render
 from simulate.rooms import RoomConfig
 
 _SCHEMA = {"": RenderConfig, "rooms": RoomConfig, "noise": NoiseConfig}
@@ -19,11 +20,27 @@ def main(argv: list[str]) -> int:
     if not argv or {"-h", "--help"} & set(argv):
         print(usage("simulate", "cse simulate utterances=FILE output=FOLDER [KEY=VALUE ...]", schema=_SCHEMA))
         return 0 if argv else 2
-    from omegaconf import OmegaConf
-
-    options = OmegaConf.to_container(compose("simulate", argv, schema=_SCHEMA), resolve=True)
-    assert isinstance(options, dict)
-    manifest, count = _run(**{str(key): value for key, value in options.items() if key in ("utterances", "output")}, rest=options)
-    print(manifest)
-    print(f"{count} mixtures", file=sys.stderr)
+    options = plain(compose("simulate", argv, schema=_SCHEMA))
+    utterances, output = _path("utterances", options.pop("utterances")), _path("output", options.pop("output"))
+    rooms = _part(RoomConfig, "rooms", options.pop("rooms"))
+    noise = _part(NoiseConfig, "noise", options.pop("noise"))
+    config = call(RenderConfig, {**options, "rooms": rooms, "noise": noise})
+    records = render(utterances, output, config)
+    print(output / MANIFEST)
+    print(f"cse simulate: {len(records)} mixtures", file=sys.stderr)
     return 0
+
+
+def _part(kind: type[Any], name: str, options: Any) -> Any:
+    """Rooms or noise; None where no option of them was given."""
+    if not options:
+        return None
+    if not isinstance(options, dict):
+        raise ConfigError(f"{name}: got {options}, expected its options one by one, as {name}.KEY=VALUE")
+    return call(kind, options, name)
+
+
+def _path(name: str, value: Any) -> Path:
+    if not isinstance(value, str | int) or isinstance(value, bool) or value == "":
+        raise ConfigError(f"{name}: got {value!r}, expected a path")
+    return Path(str(value))

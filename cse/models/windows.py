@@ -13,6 +13,8 @@ from cse.errors import CancelledError
 
 Separate = Callable[[Tensor], Tensor]
 
+TRAINING_PEAK = 0.9  # that of every mixture made by simulate.mixing.mix
+
 
 def separate_in_windows(
     separate: Separate,
@@ -25,7 +27,8 @@ def separate_in_windows(
     """Separate window by window; each window's talkers are matched to the ones before by their correlation in the overlap.
 
     Args:
-        separate: (1, T) mixture -> (1, S, T) estimates of any level.
+        separate: (1, T) mixture -> (1, S, T) estimates of any level. It is given mixtures with a peak of 0.9, as in
+            training, so that a whisper is separated like a shout.
         mixture: (T,) float waveform.
         window: Samples separated at once; a shorter recording is separated whole.
         overlap: Samples that neighbours share, faded into each other.
@@ -48,7 +51,8 @@ def separate_in_windows(
         if should_stop is not None and should_stop():
             raise CancelledError("extraction was stopped before it was complete")
         piece = mixture[start : start + window]
-        estimates = match_levels(separate(piece.unsqueeze(0))[0].float().cpu(), piece.float().cpu())
+        estimates = separate(_at_training_level(piece).unsqueeze(0))[0].float().cpu()
+        estimates = match_levels(estimates, piece.float().cpu())
         if result is None:
             result = estimates.new_zeros(len(estimates), samples)
             result[:, : len(piece)] = estimates
@@ -62,6 +66,10 @@ def separate_in_windows(
         if start + len(piece) >= samples:
             return result
         start += window - overlap
+
+
+def _at_training_level(mixture: Tensor) -> Tensor:
+    return mixture * (TRAINING_PEAK / mixture.abs().max().clamp(min=1e-6))
 
 
 def match_levels(estimates: Tensor, mixture: Tensor) -> Tensor:
@@ -79,11 +87,10 @@ def match_levels(estimates: Tensor, mixture: Tensor) -> Tensor:
     >>> bool(torch.allclose(levelled, talkers, atol=1e-3))
     True
     """
-    gram = (estimates @ estimates.T).double()
-    correlation = (estimates @ mixture).double()
-    ridge = 1e-6 * gram.diagonal().max().clamp(min=1e-12)
-    gains = torch.linalg.solve(gram + ridge * torch.eye(len(gram), dtype=gram.dtype), correlation)
-    return estimates * gains.clamp(min=0.0).float().unsqueeze(1)
+    unit = torch.nn.functional.normalize(estimates.double(), dim=1)
+    ridge = 1e-6 * torch.eye(len(unit), dtype=unit.dtype)  # for estimates that are silent or all the same
+    gains = torch.linalg.solve(unit @ unit.T + ridge, unit @ mixture.double())
+    return (unit * gains.clamp(min=0.0).unsqueeze(1)).float()
 
 
 def best_order(reference: Tensor, estimates: Tensor) -> list[int]:
