@@ -17,7 +17,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,12 +65,12 @@ def load_checkpoint(name_or_path: str | os.PathLike[str]) -> Checkpoint:
     """
     text = os.fspath(name_or_path)
     if text.startswith("hf://"):
-        return _read_folder(_download(text), text)
+        return replace(_read_folder(_download(text)), name=text)
     if isinstance(name_or_path, str) and _NAME.fullmatch(text) and text in packaged_models():
-        return _read_folder(_PRETRAINED / text, text)
+        return _read_folder(_PRETRAINED / text)
     path = Path(text)
     if path.is_dir():
-        return _read_folder(path, path.resolve().name)
+        return _read_folder(path)
     if path.suffix.lower() in _PICKLES:
         raise CheckpointError(
             f"{path}: got a {path.suffix} file, which can run code when loaded; expected {CONFIG}, {WEIGHTS} "
@@ -102,14 +102,16 @@ def save_checkpoint(
         CheckpointError: the config does not describe a model, or the folder holds other files.
         CseError: the folder above is missing or not writable.
     """
-    path = Path(path)
-    config = {"format": FORMAT, "name": path.stem if path.suffix == ".safetensors" else path.name, **config}
-    tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
     import safetensors.torch
 
-    weights = safetensors.torch.save(tensors)
+    path = Path(path)
     one_file = path.suffix == ".safetensors"
-    config["sha256"] = _sha256(_tensor_bytes(weights) if one_file else weights)
+    # clones, because safetensors refuses tensors that share memory (tied weights)
+    tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
+    weights = safetensors.torch.save(tensors)
+    name = path.stem if one_file else path.resolve().name
+    sha256 = _sha256(_tensor_bytes(weights) if one_file else weights)
+    config = {"name": name, **config, "format": FORMAT, "sha256": sha256}
     _check_config(config, str(path))
     try:
         text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False)
@@ -201,7 +203,7 @@ def _some(names: list[str]) -> str:
 # ---- reading
 
 
-def _read_folder(folder: Path, name: str) -> Checkpoint:
+def _read_folder(folder: Path) -> Checkpoint:
     missing = [file for file in (CONFIG, WEIGHTS, CARD) if not (folder / file).is_file()]
     if missing:
         raise CheckpointError(
@@ -211,7 +213,7 @@ def _read_folder(folder: Path, name: str) -> Checkpoint:
     weights = _bytes(folder / WEIGHTS)
     state = _tensors(weights, folder / WEIGHTS)
     _check_sha256(weights, config, folder / WEIGHTS)
-    return Checkpoint(config, state, _card(_bytes(folder / CARD)), name)
+    return Checkpoint(config, state, _card(_bytes(folder / CARD)), config["name"])
 
 
 def _read_one_file(path: Path) -> Checkpoint:

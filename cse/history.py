@@ -131,13 +131,15 @@ def check_history(history: Iterable[Turn | Mapping[str, Any] | str] | None) -> l
     turns: list[Turn] = []
     for number, item in enumerate(history, start=1):
         if number > MAX_TURNS:
-            raise HistoryError(
-                f"got more than {MAX_TURNS} turns; keep the last ones, no model looks back that far"
-            )
+            raise _too_many()
         turn = _turn(item, number)
         if turn is not None:
             turns.append(turn)
     return turns
+
+
+def _too_many() -> HistoryError:
+    return HistoryError(f"got more than {MAX_TURNS} turns, expected fewer; keep the last ones")
 
 
 def render_context(
@@ -238,8 +240,6 @@ def _parse_json(text: str) -> list[Turn] | None:
 
 def _turn(item: object, number: int) -> Turn | None:
     """One item of a history as a turn; None if it has no words or nobody spoke them."""
-    if isinstance(item, Mapping) and "text" not in item and item.get("role") in _UNSPOKEN_ROLES:
-        return None
     text, speaker, time = _fields(item, number)
     if not isinstance(text, str):
         raise HistoryError(f'turn {number}: "text" is {type(text).__name__}, expected a string')
@@ -255,14 +255,17 @@ def _fields(item: object, number: int) -> tuple[object, object, object]:
         return item.text, item.speaker, item.time
     if isinstance(item, str):
         return item, None, None
-    if not isinstance(item, Mapping):
+    if not isinstance(item, dict | Mapping):  # dict first: the question to Mapping is slow
         raise HistoryError(
             f'turn {number}: got {type(item).__name__}, expected {{"speaker", "text"}} or a string'
         )
     if "text" in item:
         return item["text"], item.get("speaker"), item.get("time")
     if "content" in item:
-        return _content(item["content"], number), item.get("name") or item.get("role"), item.get("time")
+        role = item.get("role")
+        if isinstance(role, str) and role in _UNSPOKEN_ROLES:
+            return "", None, None
+        return _content(item["content"], number), item.get("name") or role, item.get("time")
     raise HistoryError(
         f'turn {number}: got an object without "text" or "content", expected {{"speaker", "text"}}'
     )
@@ -283,10 +286,10 @@ def _content(content: object, number: int) -> object:
 
 
 def _label(value: object, field: str, number: int) -> str | None:
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if value is None:
         return None
     if isinstance(value, str):
-        return _clean(value)
+        return sys.intern(_clean(value)) or None  # a few names stand in front of many turns
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     raise HistoryError(f'turn {number}: "{field}" is {type(value).__name__}, expected a string or null')
@@ -294,13 +297,11 @@ def _label(value: object, field: str, number: int) -> str | None:
 
 def _clean(text: str) -> str:
     """Without white space at the ends, and with U+FFFD for halves of characters, which no tokenizer takes."""
-    if not text.isascii():
-        text = text.encode("utf-8", "replace").decode("utf-8") if _has_surrogates(text) else text
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text.strip()
-
-
-def _has_surrogates(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 # ---- plain text
@@ -310,7 +311,10 @@ _NAMED = re.compile(r"\s*([^\s:：][^:：]{0,39}?)\s*(?::(?=\s|$)|：)\s*(.*)")
 
 
 def _parse_lines(text: str) -> list[Turn] | None:
-    lines = [line for line in text.splitlines() if line.strip()]
+    # not str.splitlines, which also splits at characters that people's messages hold (U+2028, U+0085)
+    lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
+    if len(lines) > MAX_TURNS:
+        raise _too_many()
     matches = [_NAMED.match(line) for line in lines]
     names = Counter(match[1] for match in matches if match is not None)
     speakers = {name for name, count in names.items() if _is_name(name, recurs=count > 1)}

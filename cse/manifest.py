@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cse import manifest_fields as fields
 from cse.errors import HistoryError, ManifestError
@@ -63,6 +63,9 @@ class Mixture:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
+Record = TypeVar("Record", Utterance, Mixture)
+
+
 def read_utterances(path: str | os.PathLike[str], *, split: str | None = None) -> list[Utterance]:
     """Read and check an `utterances.jsonl`.
 
@@ -74,8 +77,7 @@ def read_utterances(path: str | os.PathLike[str], *, split: str | None = None) -
         ManifestError: anything wrong, an audio file that is missing, or no utterance in `split`. One pass
             finds all.
     """
-    records = _read(Path(path), fields.UTTERANCE, fields.REQUIRED_UTTERANCE, split)
-    return [Utterance(**record) for record in records]
+    return _read(Path(path), Utterance, fields.UTTERANCE, fields.REQUIRED_UTTERANCE, split)
 
 
 def read_mixtures(path: str | os.PathLike[str]) -> list[Mixture]:
@@ -84,7 +86,7 @@ def read_mixtures(path: str | os.PathLike[str]) -> list[Mixture]:
     Raises:
         ManifestError: anything wrong, or an audio file that is missing. One pass finds all.
     """
-    return [Mixture(**record) for record in _read(Path(path), fields.MIXTURE, fields.REQUIRED_MIXTURE, None)]
+    return _read(Path(path), Mixture, fields.MIXTURE, fields.REQUIRED_MIXTURE, None)
 
 
 def write_manifest(path: str | os.PathLike[str], records: Iterable[Utterance | Mixture]) -> None:
@@ -113,10 +115,11 @@ def write_manifest(path: str | os.PathLike[str], records: Iterable[Utterance | M
 # ---- reading
 
 
-def _read(path: Path, kinds: Kinds, required: Sequence[str], split: str | None) -> list[dict[str, Any]]:
-    base = os.path.realpath(path.parent)
-    files = _Files()
-    records: list[dict[str, Any]] = []
+def _read(
+    path: Path, build: Callable[..., Record], kinds: Kinds, required: Sequence[str], split: str | None
+) -> list[Record]:
+    files = _Files(os.path.realpath(path.parent))
+    records: list[Record] = []
     problems: list[str] = []
     ids: dict[str, int] = {}
     splits: set[str] = set()
@@ -128,14 +131,15 @@ def _read(path: Path, kinds: Kinds, required: Sequence[str], split: str | None) 
         except ValueError as error:
             problems.append(f"{path}:{number}: {error}")
             continue
-        record, wrong = _check(content, kinds, required, base)
+        record, wrong = _check(content, kinds, required)
         identity = record.get("id")
         if identity is not None and ids.setdefault(identity, number) != number:
             wrong.append(f"id: got {identity} a second time (first in line {ids[identity]}); ids must differ")
         splits.add(str(record.get("split")))
         if split is None or record.get("split") == split:
-            wrong.extend(files.problems(record, kinds))
-            records.append(record)
+            wrong.extend(files.locate(record, kinds))
+            if not wrong:
+                records.append(build(**record))
         problems.extend(f"{path}:{number}:{problem}" for problem in wrong)
     if not lines:
         problems.append(f"{path}: no records; expected one JSON object a line")
@@ -178,7 +182,7 @@ def _object(line: bytes) -> dict[str, Any]:
 
 
 def _check(
-    content: dict[str, Any], kinds: Kinds, required: Sequence[str], base: str
+    content: dict[str, Any], kinds: Kinds, required: Sequence[str]
 ) -> tuple[dict[str, Any], list[str]]:
     """Values by field, those outside the contract under `extra`; and what is wrong, as `field: …`."""
     record: dict[str, Any] = {}
@@ -190,15 +194,9 @@ def _check(
             extra[key] = value
             continue
         try:
-            converted = kind(value)
+            record[key] = kind(value)
         except (ValueError, HistoryError) as error:
             wrong.append(f"{key}: {error}")
-            continue
-        if kind is fields.path or kind is fields.path_or_null:
-            converted = converted and _resolve(base, converted)
-        elif kind is fields.paths:
-            converted = tuple(_resolve(base, path) for path in converted)
-        record[key] = converted
     wrong.extend(
         f"{key}: missing; {fields.MISSING.get(key, 'this key is required')}"
         for key in required
@@ -209,22 +207,31 @@ def _check(
 
 
 class _Files:
-    """Looks for each audio file once, however many records name it."""
+    """Makes paths absolute and looks for each file once, however many records name it."""
 
-    def __init__(self) -> None:
-        self._problems: dict[Path, str | None] = {}
+    def __init__(self, base: str) -> None:
+        self._base = base
+        self._known: dict[str, tuple[Path, str | None]] = {}
 
-    def problems(self, record: dict[str, Any], kinds: Kinds) -> Iterator[str]:
+    def locate(self, record: dict[str, Any], kinds: Kinds) -> list[str]:
+        """Replace the paths in a record by absolute ones; returns what is wrong, as `field: …`."""
+        wrong: list[str] = []
         for key, value in record.items():
             kind = kinds.get(key)
-            if value is None or kind not in (fields.path, fields.path_or_null, fields.paths):
-                continue
-            for path in value if kind is fields.paths else (value,):
-                if path not in self._problems:
-                    self._problems[path] = _file_problem(path)
-                problem = self._problems[path]
-                if problem is not None:
-                    yield f"{key}: {problem}"
+            if kind is fields.paths:
+                record[key] = tuple(self._locate(path, key, wrong) for path in value)
+            elif value is not None and (kind is fields.path or kind is fields.path_or_null):
+                record[key] = self._locate(value, key, wrong)
+        return wrong
+
+    def _locate(self, written: str, key: str, wrong: list[str]) -> Path:
+        known = self._known.get(written)
+        if known is None:
+            path = Path(os.path.normpath(os.path.join(self._base, written)))
+            known = self._known[written] = path, _file_problem(path)
+        if known[1] is not None:
+            wrong.append(f"{key}: {known[1]}")
+        return known[0]
 
 
 def _file_problem(path: Path) -> str | None:
@@ -237,10 +244,6 @@ def _file_problem(path: Path) -> str | None:
     if not stat.S_ISREG(mode):
         return f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'no regular file'}, expected an audio file"
     return None
-
-
-def _resolve(base: str, path: str) -> Path:
-    return Path(os.path.normpath(os.path.join(base, path)))
 
 
 # ---- writing
