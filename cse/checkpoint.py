@@ -16,7 +16,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -297,7 +297,16 @@ def _check_config(config: Any, where: str) -> dict[str, Any]:
     return config
 
 
-def _download(name: str) -> Path:
+def hub_folder(name: str, files: Sequence[str]) -> Path:
+    """Download files of a repository on the Hugging Face hub, or find them in its cache; only ever asked for by name.
+
+    Args:
+        name: `hf://organisation/name`, or `hf://organisation/name@revision`.
+        files: names or patterns (`*.json`) of the wanted files; what matches none is not fetched.
+
+    Raises:
+        CheckpointError: not a name of this form, no such repository, or no network.
+    """
     match = _HUB.fullmatch(name)
     if match is None:
         raise CheckpointError(f"{name}: expected hf://organisation/name, or hf://organisation/name@revision")
@@ -305,7 +314,7 @@ def _download(name: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        folder = snapshot_download(match[1], revision=match[2], allow_patterns=[CONFIG, WEIGHTS, CARD])
+        folder = snapshot_download(match[1], revision=match[2], allow_patterns=list(files))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         raise CheckpointError(f"{name}: cannot be downloaded: {one_line(error)}") from error
     return Path(folder)
