@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,8 @@ def main(argv: list[str]) -> int:
         print(usage("train", "cse train [experiment=NAME] [KEY=VALUE ...]", schema=schema))
         return 0
     options = _options(argv, schema)
+    config = call(schema["trainer"], options["trainer"], "trainer")
+    _quiet()
     pl.seed_everything(options["seed"], verbose=False)
     data_options = options["data"]
     mixing = call(schema["data.mixing"], data_options.pop("mixing"), "data.mixing")
@@ -43,11 +47,24 @@ def main(argv: list[str]) -> int:
         model_config=options["model"],
         output=Path(options["output"]),
         name=options["name"],
-        config=call(schema["trainer"], options["trainer"], "trainer"),
+        config=config,
     )
     print(folder)
     print(f"finished: cse extract AUDIO --history FILE --model {folder} -o OUT.wav", file=sys.stderr)
     return 0
+
+
+def _quiet() -> None:
+    """Keep from the user what libraries say about themselves, so that warnings about the training stand out."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in (
+        "pkg_resources is deprecated",  # torchmetrics, through asteroid's pin
+        ".*isinstance.treespec, LeafSpec",  # Lightning with this torch
+        ".*does not have many workers",  # mixing in the training process is fast enough on a CPU
+        ".*your dataloader is not resumable",  # it is: ResumableSampler counts on from the global step
+        "Checkpoint directory .* exists and is not empty",  # that is what resuming means
+    ):
+        warnings.filterwarnings("ignore", message=message)
 
 
 def _schema() -> dict[str, Callable[..., Any]]:

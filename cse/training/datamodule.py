@@ -64,8 +64,9 @@ class DynamicMixingData(pl.LightningDataModule):
         self.validation_segment_s = validation_segment_s
         self.seed = seed
         self.workers = workers
-        train = _read(utterances, train_split)
-        validation = _read(utterances, validation_split)
+        everything = [utterance for manifest in utterances for utterance in read_utterances(manifest)]
+        train = _of_split(everything, train_split, utterances)
+        validation = _of_split(everything, validation_split, utterances)
         _check_disjoint(train, validation)
         self._train_speech = WaveformCache(train, cache_dir, sample_rate)
         self._validation_speech = WaveformCache(validation, cache_dir, sample_rate)
@@ -123,11 +124,12 @@ class DynamicMixingData(pl.LightningDataModule):
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
 
 
-def _read(manifests: Sequence[Path], split: str) -> list[Utterance]:
-    found = [utterance for manifest in manifests for utterance in read_utterances(manifest, split=split)]
+def _of_split(utterances: Sequence[Utterance], split: str, manifests: Sequence[Path]) -> list[Utterance]:
+    found = [utterance for utterance in utterances if utterance.split == split]
     if not found:
+        splits = ", ".join(sorted({str(utterance.split) for utterance in utterances}))
         names = ", ".join(str(manifest) for manifest in manifests)
-        raise ManifestError(f"{names}: got no utterance with split {split!r}, expected some; check the `split` keys")
+        raise ManifestError(f"{names}: got no utterance with split {split!r}, expected one of: {splits}")
     return found
 
 
