@@ -1,8 +1,8 @@
 """From `key=value` on the command line to the typed arguments of our functions, by way of Hydra.
 
-A config in `configs/` names what has no default, and what differs from one experiment to the next. Every other option
-is an argument of the function that gets it, with its default there: `schema` says which function gets which node of the
-config. No DictConfig leaves `cse/cli/`.
+A config in `configs/` names what has no default, and what differs from one experiment to the next. Every
+other option is an argument of the function that gets it, with its default there: `schema` says which function
+gets which node of the config. No DictConfig leaves `cse/cli/`.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def compose(config_name: str, overrides: Sequence[str], *, schema: Schema | None
     Args:
         config_name: Its name in `configs/`, without `.yaml`.
         overrides: What the user typed: `key=value`, `group=choice`, and Hydra's `+key=value` and `~key`.
-        schema: For nodes of the config ("" is its top) the function or class that `call` will give them to; its
-            arguments are options too, without being in the config.
+        schema: For nodes of the config ("" is its top) the function or class that `call` will give them to;
+            its arguments are options too, without being in the config.
 
     Raises:
         ConfigError: An override of an unknown key (valid ones are listed), or a value that Hydra cannot read.
@@ -73,9 +73,13 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
     unresolved = OmegaConf.to_container(config, resolve=False)
     assert isinstance(unresolved, dict)
-    missing = [key for key, value in _leaves({str(k): v for k, v in unresolved.items()}).items() if value == MISSING]
+    missing = [
+        key for key, value in _leaves({str(k): v for k, v in unresolved.items()}).items() if value == MISSING
+    ]
     if missing:
-        raise ConfigError(f"{missing[0]} is missing; give it as {missing[0]}=VALUE (--help says what it means)")
+        raise ConfigError(
+            f"{missing[0]} is missing; give it as {missing[0]}=VALUE (--help says what it means)"
+        )
     try:
         values = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
@@ -85,7 +89,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 
 def usage(config_name: str, synopsis: str, *, schema: Schema | None = None) -> str:
-    """What `--help` prints: the options of a config and of the functions in `schema`, with defaults and meanings."""
+    """What `--help` prints: options of a config and of the functions in `schema`, their defaults and meanings."""
     with ExitStack() as stack:
         hydra = _hydra(stack)
         base, choices = _base(hydra, config_name)
@@ -94,20 +98,30 @@ def usage(config_name: str, synopsis: str, *, schema: Schema | None = None) -> s
     for key, parameter in _arguments(schema or {}).items():
         if key not in {row[0] for row in rows}:
             rows.append((key, _written(parameter.default), parameter.meaning))
-    rows = [(f"{key}={value}", meaning) for key, value, meaning in rows if value != "{}"]  # type: ignore[misc]
-    width = min(34, max(len(row[0]) for row in rows))
-    lines = [f"usage: {synopsis}", "", f"options as KEY=VALUE, with their defaults ({MISSING}: required):"]
-    lines += [f"  {row[0]:<{width}}  {row[1]}".rstrip() for row in rows]
+    rows.sort(key=lambda row: row[0].count("."))  # stable: the nodes keep their order
+    shown = [(f"{key}.*" if value == "{}" else f"{key}={value}", meaning) for key, value, meaning in rows]
+    width = min(34, max(len(option) for option, _ in shown))
+    lines = [
+        f"usage: {synopsis}",
+        "",
+        f"options as KEY=VALUE, with their defaults ({MISSING}: none, give one):",
+    ]
+    lines += [f"  {option:<{width}}  {meaning}".rstrip() for option, meaning in shown]
     if choices:
-        lines += ["", "choices of prepared configs:", *(f"  {name}={choice}" for name, choice in choices.items())]
+        lines += [
+            "",
+            "choices of prepared configs:",
+            *(f"  {name}={choice}" for name, choice in choices.items()),
+        ]
     return "\n".join(lines)
 
 
 def call(function: Callable[..., T], options: Mapping[str, Any], name: str = "") -> T:
     """Call a function or class with options as keyword arguments, checked against its signature.
 
-    Lists become tuples, strings paths, and whole numbers floats where the signature says so. Values of other types
-    than those that a command line can hold (int, float, str, bool, Path, Literal, tuples, None) pass as they are.
+    Lists become tuples, strings paths, and whole numbers floats where the signature says so. Values of types
+    that no command line can hold (other than int, float, str, bool, Path, Literal, tuples, None) pass as they
+    are.
 
     Args:
         function: With keyword arguments only.
@@ -118,15 +132,17 @@ def call(function: Callable[..., T], options: Mapping[str, Any], name: str = "")
         ConfigError: An unknown or missing option, or one of the wrong type.
 
     Example:
-        >>> def resize(*, size_m: tuple[float, float], name: str = "room") -> str:
-        ...     return f"{name} {size_m}"
+        >>> def resize(*, size_m: tuple[float, float]) -> str:
+        ...     return f"room {size_m}"
         >>> call(resize, {"size_m": [4, 3.5]}, "rooms")
         'room (4.0, 3.5)'
         >>> call(resize, {"sizes_m": 4}, "rooms")
         Traceback (most recent call last):
-        cse.errors.ConfigError: unknown option rooms.sizes_m; did you mean rooms.size_m? options here: rooms.name, rooms.size_m
+        cse.errors.ConfigError: unknown option rooms.sizes_m; did you mean rooms.size_m? options here: ...
     """
-    given = {key: value for key, value in options.items() if not (isinstance(value, str) and value == MISSING)}
+    given = {
+        key: value for key, value in options.items() if not (isinstance(value, str) and value == MISSING)
+    }
     parameters = inspect.signature(function).parameters
     hints = _hints(function)
     known = [_join(name, key) for key in parameters]
@@ -136,7 +152,9 @@ def call(function: Callable[..., T], options: Mapping[str, Any], name: str = "")
     for key, parameter in parameters.items():
         if parameter.default is parameter.empty and key not in given:
             raise ConfigError(f"{_join(name, key)} is missing; give it as {_join(name, key)}=VALUE")
-    return function(**{key: _convert(value, hints.get(key, Any), _join(name, key)) for key, value in given.items()})
+    return function(
+        **{key: _convert(value, hints.get(key, Any), _join(name, key)) for key, value in given.items()}
+    )
 
 
 # ---- Hydra
@@ -160,7 +178,9 @@ def _config_folder(stack: ExitStack) -> Path:
     except ModuleNotFoundError:
         checkout = Path(__file__).resolve().parents[2] / "configs"
         if not checkout.is_dir():
-            raise ConfigError(f"no configs: neither a package cse.configs nor {checkout}; install cse again") from None
+            raise ConfigError(
+                f"no configs: neither a package cse.configs nor {checkout}; install cse again"
+            ) from None
         return checkout
 
 
@@ -252,7 +272,7 @@ def _arguments(schema: Schema) -> dict[str, _Argument]:
 def _meanings(doc: str) -> dict[str, str]:
     """Argument descriptions of a Google-style docstring.
 
-    >>> _meanings("Do.\\n\\nArgs:\\n    a: First\\n        of all.\\n    b: Then.\\n\\nReturns:\\n    c: None.")
+    >>> _meanings("Do.\\n\\nArgs:\\n    a: First\\n        of all.\\n    b: Then.\\n\\nReturns:\\n    c: No.")
     {'a': 'First of all.', 'b': 'Then.'}
     """
     section = re.search(r"^(?:Args|Attributes):\n((?:[ ]+.*\n?|\n)+)", doc, flags=re.MULTILINE)
@@ -264,11 +284,15 @@ def _comments(stack: ExitStack, config_name: str, choices: Mapping[str, str]) ->
     """Comments behind `key: value  # comment` in the config and the chosen group configs, by dotted key."""
     folder = _config_folder(stack)
     sources = [("", folder / f"{config_name}.yaml")]
-    sources += [(group.replace("/", "."), folder / group / f"{choice}.yaml") for group, choice in choices.items()]
+    sources += [
+        (group.replace("/", "."), folder / group / f"{choice}.yaml") for group, choice in choices.items()
+    ]
     found: dict[str, str] = {}
     for node, path in sources:
         if path.is_file():
-            found.update({_join(node, key): text for key, text in _commented(path.read_text(encoding="utf-8"))})
+            found.update(
+                {_join(node, key): text for key, text in _commented(path.read_text(encoding="utf-8"))}
+            )
     return found
 
 
@@ -305,7 +329,7 @@ def _written(value: Any) -> str:
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    target = function.__init__ if inspect.isclass(function) else function  # type: ignore[misc]
+    target = function.__init__ if inspect.isclass(function) else function
     try:
         return typing.get_type_hints(target)
     except NameError:  # names that are imported for type checkers only
@@ -318,7 +342,9 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
         return _convert_union(value, arguments, name)
     if origin is Literal:
         if value not in arguments:
-            raise ConfigError(f"{name}: got {_written(value)}, expected one of {', '.join(map(str, arguments))}")
+            raise ConfigError(
+                f"{name}: got {_written(value)}, expected one of {', '.join(map(str, arguments))}"
+            )
         return value
     if origin is tuple:
         return _convert_tuple(value, arguments, name)

@@ -16,12 +16,15 @@ _SCHEMA = {"": RenderConfig, "rooms": RoomConfig, "noise": NoiseConfig}
 
 
 def main(argv: list[str]) -> int:
-    """Render mixtures with Hydra overrides, e.g. `utterances=u.jsonl output=data/dev rooms.rt60_s=[0.2,0.6]`."""
+    """Render mixtures with Hydra overrides, e.g. `utterances=u.jsonl output=dev rooms.rt60_s=[0.2,0.6]`."""
     if not argv or {"-h", "--help"} & set(argv):
         print(usage("simulate", "cse simulate utterances=FILE output=FOLDER [KEY=VALUE ...]", schema=_SCHEMA))
         return 0 if argv else 2
     options = plain(compose("simulate", argv, schema=_SCHEMA))
-    utterances, output = _path("utterances", options.pop("utterances")), _path("output", options.pop("output"))
+    utterances, output = (
+        _path("utterances", options.pop("utterances")),
+        _path("output", options.pop("output")),
+    )
     rooms = _part(RoomConfig, "rooms", options.pop("rooms"))
     noise = _part(NoiseConfig, "noise", options.pop("noise"))
     config = call(RenderConfig, {**options, "rooms": rooms, "noise": noise})
