@@ -65,7 +65,7 @@ def load_checkpoint(name_or_path: str | os.PathLike[str]) -> Checkpoint:
     """
     text = os.fspath(name_or_path)
     if text.startswith("hf://"):
-        return replace(_read_folder(_download(text)), name=text)
+        return replace(_read_folder(hub_folder(text, (CONFIG, WEIGHTS, CARD))), name=text)
     if isinstance(name_or_path, str) and _NAME.fullmatch(text) and text in packaged_models():
         return _read_folder(_PRETRAINED / text)
     path = Path(text)
@@ -298,7 +298,7 @@ def _check_config(config: Any, where: str) -> dict[str, Any]:
 
 
 def hub_folder(name: str, files: Sequence[str]) -> Path:
-    """Download files of a repository on the Hugging Face hub, or find them in its cache; only ever asked for by name.
+    """Download files of a repository on the Hugging Face hub, or find them in its cache; only by its name.
 
     Args:
         name: `hf://organisation/name`, or `hf://organisation/name@revision`.

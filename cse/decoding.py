@@ -200,7 +200,7 @@ def _open_av(file: BinaryIO, name: str, reason: str) -> Iterator[AudioStream]:
         if source.duration is not None and source.time_base is not None:
             duration_s = float(source.duration * source.time_base)
         # rate and channels of the frames, not of the header: HE-AAC declares half of its rate
-        blocks = _av_blocks(first, frames)
+        blocks = _av_blocks(first, frames, warnings)
         yield AudioStream(first.sample_rate, first.layout.nb_channels, duration_s, blocks, warnings)
 
 
@@ -222,14 +222,14 @@ def _av_frames(container: Any, source: Any, warnings: list[str]) -> Iterator[Any
     while True:
         try:
             packet = next(packets, None)
-        except av.FFmpegError as error:
-            warnings.append(f"damaged: decoding stopped early ({error.strerror})")
+        except (av.FFmpegError, LookupError, ValueError) as error:
+            warnings.append(f"damaged: decoding stopped early ({one_line(error)})")
             break
         if packet is None:
             break
         try:
             frames = packet.decode()
-        except av.FFmpegError:
+        except (av.FFmpegError, LookupError, ValueError):
             skipped += 1
             continue
         yield from frames
@@ -237,36 +237,45 @@ def _av_frames(container: Any, source: Any, warnings: list[str]) -> Iterator[Any
         warnings.append(f"damaged: {skipped} packets do not decode and were skipped")
 
 
-def _av_blocks(first: Any, frames: Iterator[Any]) -> Iterator[np.ndarray]:
-    pending: list[np.ndarray] = []
-    length = 0
-    for part in _uniform(first, frames):
-        pending.append(part.to_ndarray())
-        length += pending[-1].shape[1]
-        if length >= _BLOCK_FRAMES:
-            yield np.concatenate(pending, axis=1).T
-            pending, length = [], 0
-    if pending:
-        yield np.concatenate(pending, axis=1).T
-
-
-def _uniform(first: Any, frames: Iterator[Any]) -> Iterator[Any]:
-    """Frames as planar floating point, in the rate and layout of the first, which a stream may leave."""
+def _av_blocks(first: Any, frames: Iterator[Any], warnings: list[str]) -> Iterator[np.ndarray]:
     import av
 
-    wanted = ("fltp", first.layout.name, first.sample_rate)
-    current, resampler = wanted, None
+    channels = first.layout.nb_channels
+    pending: list[np.ndarray] = []
+    length = 0
+    parts = _packed(first, frames)
+    while True:
+        try:
+            part = next(parts, None)
+        except (av.FFmpegError, LookupError, ValueError) as error:
+            # damaged files make frames that the resampler refuses
+            warnings.append(f"damaged: decoding stopped early ({one_line(error)})")
+            part = None
+        if part is not None:
+            pending.append(part.to_ndarray().reshape(-1, channels))
+            length += len(pending[-1])
+        if pending and (part is None or length >= _BLOCK_FRAMES):
+            yield np.concatenate(pending)
+            pending, length = [], 0
+        if part is None:
+            return
+
+
+def _packed(first: Any, frames: Iterator[Any]) -> Iterator[Any]:
+    """Frames as packed floating point, in the rate and layout of the first, which a stream may leave (HE-AAC).
+
+    Packed, because PyAV reads beyond the planes of planar frames with 8 channels and more.
+    """
+    import av
+
+    current, resampler = None, None
     for frame in itertools.chain((first,), frames):
         setup = (frame.format.name, frame.layout.name, frame.sample_rate)
         if setup != current:
             if resampler is not None:
                 yield from resampler.resample(None)
-            current, resampler = setup, None
-            if setup != wanted:
-                resampler = av.AudioResampler(format="fltp", layout=first.layout, rate=first.sample_rate)
-        if resampler is None:
-            yield frame
-        else:
-            yield from resampler.resample(frame)
+            resampler = av.AudioResampler(format="flt", layout=first.layout, rate=first.sample_rate)
+            current = setup
+        yield from resampler.resample(frame)
     if resampler is not None:
         yield from resampler.resample(None)
