@@ -117,7 +117,8 @@ _COUNTS = {"n_absent": "items without the target", "n_failed": "items that faile
 def _turns_row(label: str, group: Mapping[str, Any]) -> tuple[str, str, str]:
     accuracy = quantity(group["selection_accuracy"], "share")
     bounds = interval(group["selection_accuracy_ci95"], "share")
-    return f"right voice, {label} turns", accuracy, f"{bounds}  (n = {group['n']})"
+    turns = "1 turn" if label == "1" else f"{label} turns"
+    return f"right voice, {turns}", accuracy, f"{bounds}  (n = {group['n']})"
 
 
 def _write(evaluation: Evaluation, options: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -85,8 +85,7 @@ def evaluate(
         extractor: what is measured.
         mixtures: records of a manifest; `target` None means that nobody continues the history.
         history_turns: how many of the last turns the extractor gets; None for all, 0 for an empty history,
-        which
-            leaves an extractor without another cue to guess.
+            which leaves an extractor without another cue to guess.
         cues: which of "history" and "enrollment" it gets; None for all that an item has.
         metrics: which of "pesq", "stoi" and "wer" to add.
         transcriber: reads the estimate for "wer"; without one the extractor's own transcript is taken.
@@ -96,53 +95,32 @@ def evaluate(
 
     Raises:
         ConfigError: an unknown cue or metric, a negative number of turns, or enrollment asked for where a
-        mixture
-            has none.
+            mixture has none.
         MissingExtraError: the package of a metric that was asked for, or one that the extractor needs, is
-        missing.
+            missing.
     """
     check_options(mixtures, history_turns=history_turns, cues=cues, metrics=metrics)
     keeper = ExampleKeeper(keep_examples)
     items: list[ItemResult] = []
-    model = None
+    model: str | None = None
     interval_s = 0.2 if sys.stderr.isatty() else 30.0  # a log file wants few lines
     with tqdm(mixtures, desc="evaluate", unit="mixture", disable=not progress, mininterval=interval_s) as bar:
         for mixture in bar:
             history = select_history(mixture, history_turns=history_turns, cues=cues)
-            row = ItemResult(
-                id=mixture.id,
-                target_absent=mixture.target is None,
-                talkers=len(mixture.interferers) + (mixture.target is not None),
-                history_turns=len(history or ()),
-                enrollment=mixture.enrollment is not None and (cues is None or "enrollment" in cues),
-                duration_s=mixture.duration_s,
-            )
-            items.append(row)
+            row = _new_row(mixture, history=history, cues=cues)
             try:
-                signals = load_signals(mixture)
-                row.duration_s = len(signals.mixture) / signals.sample_rate
-                enrollment = mixture.enrollment if row.enrollment else None
-                started = time.perf_counter()
-                extraction = extractor.extract(mixture.mixture, history, enrollment=enrollment)
-                row.seconds = time.perf_counter() - started
-                model = model or extraction.model
-                estimate = score_extraction(row, extraction, signals)
-                score_extras(
-                    row,
-                    estimate,
-                    signals,
-                    metrics=metrics,
-                    target_text=mixture.target_text,
-                    transcriber=transcriber,
+                example = _evaluate_item(
+                    extractor, mixture, row, history=history, metrics=metrics, transcriber=transcriber
                 )
             except (CheckpointError, ConfigError, MissingExtraError):
                 raise
             except CseError as error:
-                row.right, row.error = False, one_line(error)
+                # a new row: the old one may hold half of its numbers
+                row = replace(_new_row(mixture, history=history, cues=cues), error=one_line(error))
             else:
-                keeper.offer(
-                    Example(row=row, mixture=mixture, signals=signals, estimate=estimate, history=history)
-                )
+                model = example.model
+                keeper.offer(example)
+            items.append(row)
             bar.set_postfix_str(_running(items), refresh=False)
     settings = {
         "model": model,
@@ -154,6 +132,43 @@ def evaluate(
     }
     return Evaluation(
         items=items, settings=settings, seed=seed, peak_rss_mb=peak_rss_mb(), examples=keeper.chosen()
+    )
+
+
+def _new_row(mixture: Mixture, *, history: Sequence[Turn] | None, cues: frozenset[str] | None) -> ItemResult:
+    return ItemResult(
+        id=mixture.id,
+        target_absent=mixture.target is None,
+        talkers=len(mixture.interferers) + (mixture.target is not None),
+        history_turns=len(history or ()),
+        enrollment=mixture.enrollment is not None and (cues is None or "enrollment" in cues),
+        duration_s=mixture.duration_s,
+    )
+
+
+def _evaluate_item(
+    extractor: ExtractsVoice,
+    mixture: Mixture,
+    row: ItemResult,
+    *,
+    history: Sequence[Turn] | None,
+    metrics: frozenset[str],
+    transcriber: Transcriber | None,
+) -> Example:
+    """Extract from one mixture and fill its row."""
+    signals = load_signals(mixture)
+    row.duration_s = len(signals.mixture) / signals.sample_rate
+    started = time.perf_counter()
+    extraction = extractor.extract(
+        mixture.mixture, history, enrollment=mixture.enrollment if row.enrollment else None
+    )
+    row.seconds = time.perf_counter() - started
+    estimate = score_extraction(row, extraction, signals)
+    score_extras(
+        row, estimate, signals, metrics=metrics, target_text=mixture.target_text, transcriber=transcriber
+    )
+    return Example(
+        row=row, mixture=mixture, signals=signals, estimate=estimate, history=history, model=extraction.model
     )
 
 

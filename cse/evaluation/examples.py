@@ -25,6 +25,7 @@ class Example:
     signals: Signals
     estimate: np.ndarray
     history: Sequence[Turn] | None
+    model: str
 
 
 class ExampleKeeper:

@@ -185,12 +185,14 @@ def _example(files: Path, number: int, example: Example) -> str:
 
 
 def _numbers(row: ItemResult) -> str:
-    parts = [
-        f"probability {percent(row.probability)}",
-        f"SI-SDR {decibels(row.si_sdr_db)}",
-        f"SI-SDRi {decibels(row.si_sdri_db)}",
-        f"nearest interferer {decibels(row.interferer_si_sdr_db)}",
-    ]
+    parts = [f"probability {percent(row.probability)}"]
+    for name, value in (
+        ("SI-SDR", row.si_sdr_db),
+        ("SI-SDRi", row.si_sdri_db),
+        ("against the nearest interferer", row.interferer_si_sdr_db),
+    ):
+        if value is not None:
+            parts.append(f"{name} {decibels(value)}")
     if row.hedged:
         parts.append("hedged")
     if row.abstained:

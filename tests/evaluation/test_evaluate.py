@@ -153,6 +153,20 @@ def test_an_item_that_fails_counts_as_wrong_and_the_run_goes_on(
     assert strict["per_item"][1]["si_sdr_db"] is None
 
 
+def test_an_item_that_fails_half_way_leaves_no_number(mixtures: list[Mixture], fake) -> None:
+    class Deaf:
+        name = "deaf"
+
+        def transcribe(self, waveform: np.ndarray, sample_rate: int) -> None:
+            raise InvalidAudioError("too quiet to read")
+
+    evaluation = evaluate(fake("ideal"), mixtures[:1], metrics=frozenset({"wer"}), transcriber=Deaf())  # type: ignore[arg-type]
+    row = evaluation.items[0]
+    assert row.error == "too quiet to read" and not row.right
+    assert row.si_sdr_db is row.probability is row.seconds is None
+    assert evaluation.to_dict()["real_time_factor"] is None
+
+
 def test_a_silent_target_and_an_unreadable_file_are_failures_of_their_item(
     mixtures, fake, tmp_path: Path
 ) -> None:

@@ -170,7 +170,7 @@ def test_examples_are_wrong_worst_and_best_in_turn() -> None:
             id=name, target_absent=False, talkers=2, history_turns=0, enrollment=False, duration_s=1.0,
             right=right, si_sdri_db=gain_db, probability=probability,
         )  # fmt: skip
-        return Example(row=row, mixture=None, signals=None, estimate=np.zeros(1), history=None)  # type: ignore[arg-type]
+        return Example(row=row, mixture=None, signals=None, estimate=np.zeros(1), history=None, model="")  # type: ignore[arg-type]
 
     rng = np.random.default_rng(0)
     gains = rng.permutation(50)
