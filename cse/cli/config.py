@@ -89,7 +89,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 
 def usage(config_name: str, synopsis: str, *, schema: Schema | None = None) -> str:
-    """What `--help` prints: options of a config and of the functions in `schema`, their defaults and meanings."""
+    """What `--help` prints: options of a config and of `schema`, with their defaults and meanings."""
     with ExitStack() as stack:
         hydra = _hydra(stack)
         base, choices = _base(hydra, config_name)

@@ -44,7 +44,7 @@ fi
 
 if run_stage 1; then
     echo "Stage 1: test mixtures in rooms -> $output/test/mixtures.jsonl"
-    cse simulate utterances="$data_dir/utterances.jsonl" output="$output/test" split=test count="$test_mixtures" \
+    cse simulate utterances="$data_dir/utterances.jsonl" output="$output/test" split=test limit="$test_mixtures" \
         talkers=2 sample_rate=16000 'rooms.rt60_s=[0.15,0.3]'
 fi
 
