@@ -69,14 +69,14 @@ def load_checkpoint(name_or_path: str | os.PathLike[str]) -> Checkpoint:
     if isinstance(name_or_path, str) and _NAME.fullmatch(text) and text in packaged_models():
         return _read_folder(_PRETRAINED / text)
     path = Path(text)
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir never raises
         return _read_folder(path)
     if path.suffix.lower() in _PICKLES:
         raise CheckpointError(
             f"{path}: got a {path.suffix} file, which can run code when loaded; expected {CONFIG}, {WEIGHTS} "
             f"and {CARD} in a folder, or one .safetensors file of save_checkpoint"
         )
-    if path.is_file():
+    if os.path.isfile(path):
         return _read_one_file(path)
     packaged = ", ".join(packaged_models()) or "none"
     raise CheckpointError(

@@ -74,7 +74,7 @@ def open_source(source: Any) -> Iterator[tuple[BinaryIO, str]]:
 
 
 def _open_path(path: Path) -> BinaryIO:
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InvalidAudioError(f"{path}: is a folder, expected an audio file")
     try:
         return path.open("rb")
@@ -262,13 +262,14 @@ def _av_blocks(first: Any, frames: Iterator[Any], warnings: list[str]) -> Iterat
 
 
 def _packed(first: Any, frames: Iterator[Any]) -> Iterator[Any]:
-    """Frames as packed floating point, in the rate and layout of the first, which a stream may leave (HE-AAC).
+    """Frames as packed floating point, in the rate and layout of the first, which a stream may leave.
 
     Packed, because PyAV reads beyond the planes of planar frames with 8 channels and more.
     """
     import av
 
-    current, resampler = None, None
+    current: tuple[str, str, int] | None = None
+    resampler: Any = None
     for frame in itertools.chain((first,), frames):
         setup = (frame.format.name, frame.layout.name, frame.sample_rate)
         if setup != current:

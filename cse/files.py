@@ -31,9 +31,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         ['note.txt']
     """
     target = Path(path)
-    if target.is_dir():
+    if os.path.isdir(target):  # unlike Path.is_dir never raises
         raise CseError(f"{target}: cannot write: it is a folder, expected the name of a file")
-    special = target.exists() and not target.is_file()
+    special = os.path.exists(target) and not os.path.isfile(target)
     if not special:
         target = Path(os.path.realpath(target))
     folder = Path(tempfile.gettempdir()) if special else target.parent

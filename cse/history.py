@@ -178,7 +178,7 @@ def _one_line(text: str) -> str:
 
 
 def _read_bytes(path: Path) -> bytes:
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir never raises
         raise HistoryError(f"{path}: is a folder, expected a text or JSON file with the conversation")
     try:
         with path.open("rb") as file:
@@ -316,25 +316,27 @@ def _parse_lines(text: str) -> list[Turn] | None:
     if len(lines) > MAX_TURNS:
         raise _too_many()
     matches = [_NAMED.match(line) for line in lines]
-    names = Counter(match[1] for match in matches if match is not None)
-    speakers = {name for name, count in names.items() if _is_name(name, recurs=count > 1)}
+    counts = Counter(match[1] for match in matches if match is not None)
+    # "0: …", "1: …" are names where one of them comes back, and a numbered list where none does
+    numbers = any(count > 1 for name, count in counts.items() if name.isdecimal())
+    names = {name for name, count in counts.items() if _is_name(name, recurs=count > 1, numbers=numbers)}
     items: list[Turn] = []
     for line, match in zip(lines, matches, strict=True):
-        if match is not None and match[1] in speakers:
+        if match is not None and match[1] in names:
             items.append(Turn(match[2], match[1]))
         else:
             items.append(Turn(line))
     return check_history(items)
 
 
-def _is_name(name: str, *, recurs: bool) -> bool:
+def _is_name(name: str, *, recurs: bool, numbers: bool) -> bool:
     words = name.split()
+    if name.isdecimal():
+        return numbers
     if len(words) > 4 or not any(character.isalnum() for character in name):
         return False
     if recurs:
         return True
-    if name.isdecimal():
-        return False
     if len(words) == 1:
         return name[0].isalpha() or name[0] in "~@+"
     # "Here is the thing: …" and "meet at 5: …" are words; "Speaker 0", "María del Carmen", "Ana 🌸" are names

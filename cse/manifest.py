@@ -154,7 +154,7 @@ def _read(
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    if path.is_dir():
+    if os.path.isdir(path):
         raise ManifestError(f"{path}: is a folder, expected a manifest (JSON Lines)")
     try:
         with path.open("rb") as file:
