@@ -20,15 +20,16 @@ from cse.evaluation.markup import RESULTS, interval, quantity
 from cse.evaluation.report import check_report_folder, write_report
 from cse.extractor import Extractor
 from cse.manifest import read_mixtures
+from cse.selection.transcriber import Transcriber
 
 PACKAGE_OF_METRIC = {"pesq": "pesq", "stoi": "pystoi", "wer": "jiwer"}
 DESCRIPTION = """\
 Extract the target of every mixture in a manifest and compare it with what it should be.
 
-An item is right when the estimate's SI-SDR against the target is higher than against every interferer. Items
-that fail are counted as wrong; items whose target is null are right when the model says that the target is
-absent, and enter
-no decibel mean. The exit code is 0, 2 for a wrong option or manifest or when every item failed."""
+An item is right when the estimate's SI-SDR against the target is higher than against every
+interferer. An item that fails counts as wrong. Where the target is null, right is to say that
+it is absent; such items enter no decibel mean. The exit code is 0; 2 for a wrong option or
+manifest, or when every item failed."""
 
 
 def main(argv: list[str]) -> int:
@@ -38,7 +39,7 @@ def main(argv: list[str]) -> int:
     metrics = _available(options.metrics)
     check_options(mixtures, history_turns=options.history_turns, cues=options.cues, metrics=metrics)
     _check_outputs(options)
-
+    transcriber = _load_transcriber(options, metrics)
     extractor = Extractor.from_pretrained(options.model, device=options.device)
     evaluation = evaluate(
         extractor,
@@ -46,6 +47,7 @@ def main(argv: list[str]) -> int:
         history_turns=options.history_turns,
         cues=options.cues,
         metrics=metrics,
+        transcriber=transcriber,
         seed=options.seed,
         keep_examples=options.examples if options.report else 0,
         progress=True,
@@ -83,6 +85,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--metrics", type=_names("metric", sorted(METRICS)), default=frozenset(), metavar="LIST",
         help="of pesq,stoi,wer: what takes longer and needs the extra cse[metrics]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--transcriber", metavar="NAME|PATH",
+        help="reads the estimates for wer: pocketsphinx, a folder with a Whisper model, or hf://owner/name, "
+        "which downloads one; what the model itself understood if left out",
     )  # fmt: skip
     parser.add_argument("--limit", type=_positive_number, metavar="N", help="only the first N mixtures")
     parser.add_argument(
@@ -163,6 +170,22 @@ def _available(metrics: frozenset[str]) -> frozenset[str]:
         error = MissingExtraError(feature=name.upper(), extra="metrics", package=PACKAGE_OF_METRIC[name])
         print(f"cse evaluate: warning: {error}", file=sys.stderr)
     return metrics - set(missing)
+
+
+def _load_transcriber(options: argparse.Namespace, metrics: frozenset[str]) -> Transcriber | None:
+    if options.transcriber is None:
+        return None
+    if "wer" not in options.metrics:
+        raise ConfigError(f"--transcriber {options.transcriber}: only wer needs one; add --metrics wer")
+    if "wer" not in metrics:
+        return None
+    if options.transcriber == "pocketsphinx":
+        from cse.selection.sphinx import PocketSphinxTranscriber
+
+        return PocketSphinxTranscriber()
+    from cse.selection.whisper import WhisperTranscriber
+
+    return WhisperTranscriber(options.transcriber, device=options.device)
 
 
 def _provenance(options: argparse.Namespace) -> dict[str, Any]:

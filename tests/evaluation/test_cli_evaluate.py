@@ -94,6 +94,8 @@ def test_when_every_item_fails_the_numbers_are_written_and_the_code_is_2(
         (["--history-turns", "-1"], "-1"),
         (["--limit", "0"], "1 or more"),
         (["--seed", "x"], "'x'"),
+        (["--transcriber", "pocketsphinx"], "--metrics wer"),
+        (["--transcriber", "no/such/whisper", "--metrics", "wer"], "no/such/whisper"),
         (["--json", "no/such/folder/m.json"], "no/such/folder"),
         (["--json", "."], "folder"),
         (["--manifest", "no_such.jsonl"], "no_such.jsonl"),
@@ -142,6 +144,19 @@ def test_a_metric_without_its_package_is_null_and_said(
         and "WER needs the package jiwer" in err
         and "cse[metrics]" in err
     )
+
+
+def test_the_transcriber_reads_the_estimates(manifest_path: Path, fake, install, capsys) -> None:
+    pytest.importorskip("pocketsphinx")
+    pytest.importorskip("jiwer")
+    install(fake("ideal"))
+    options = ["--metrics", "wer", "--transcriber", "pocketsphinx", "--limit", "1", "--json", "-"]
+    assert main(["evaluate", "--manifest", str(manifest_path), *options]) == 0
+    numbers = json.loads(capsys.readouterr().out)
+    assert numbers["settings"]["transcriber"] == "pocketsphinx"
+    row = numbers["per_item"][0]
+    assert row["transcript"] != row["candidates"][1]["transcript"], "a tone is no sentence"
+    assert row["wer"] is not None and row["wer"] > 0
 
 
 def test_a_missing_model_is_one_line(manifest_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
