@@ -25,6 +25,9 @@ from cse.models.windows import separate_in_windows
 if TYPE_CHECKING:
     from cse.models.separator import Separator
     from cse.selection.chooser import Choice, Chooser
+    from cse.selection.scorer import Scorer
+    from cse.selection.transcriber import Transcriber
+    from cse.selection.voice import VoiceEncoder
 
 OnAbsent = Literal["best", "error", "silence", "passthrough"]
 History = Iterable[Turn | Mapping[str, str] | str]
@@ -71,18 +74,22 @@ class Extractor:
         name_or_path: str | os.PathLike[str] | None = None,
         *,
         device: str = "cpu",
-        chooser: Chooser | None = None,
+        transcriber: Transcriber | str | os.PathLike[str] | None = None,
+        scorer: Scorer | str | os.PathLike[str] | None = None,
+        voice_encoder: VoiceEncoder | str | os.PathLike[str] | None = None,
     ) -> Extractor:
         """Load a model. Nothing is downloaded unless it is asked for by a name that begins with `hf://`.
 
         Args:
             name_or_path: A packaged name, a folder, a file, or `hf://owner/name`; None is the packaged default.
-            device: See the class.
-            chooser: How to choose among the talkers; None is the offline one, calibrated as the checkpoint says.
+            device: Where the networks run, e.g. "cpu" or "cuda".
+            transcriber: Folder or `hf://` name of a Whisper model, or an object; None is pocketsphinx.
+            scorer: Folder or `hf://` name of a causal language model, or an object; None is MiniLM.
+            voice_encoder: Folder or `hf://` name of an ECAPA-TDNN, or an object; None is Resemblyzer.
 
         Raises:
-            CheckpointError: If the model is not there, damaged, or not one that separates talkers.
-            MissingExtraError: If the offline chooser's packages are not installed.
+            CheckpointError: If a model is not there, damaged, or not one that separates talkers.
+            MissingExtraError: If the packages of a part are not installed.
         """
         from cse.models.separator import Separator
         from cse.selection.chooser import default_chooser
@@ -95,8 +102,24 @@ class Extractor:
                 "extraction"
             )
         load_state(separator, checkpoint.state)
-        if chooser is None:
-            chooser = default_chooser(calibration=checkpoint.config.get("calibration"))
+        if isinstance(transcriber, str | os.PathLike):
+            from cse.selection.whisper import WhisperTranscriber
+
+            transcriber = WhisperTranscriber(transcriber, device=device)
+        if isinstance(scorer, str | os.PathLike):
+            from cse.selection.causal_lm import CausalLMScorer
+
+            scorer = CausalLMScorer(scorer, device=device)
+        if isinstance(voice_encoder, str | os.PathLike):
+            from cse.selection.ecapa import EcapaEncoder
+
+            voice_encoder = EcapaEncoder(voice_encoder)
+        chooser = default_chooser(
+            transcriber=transcriber,
+            scorer=scorer,
+            voice_encoder=voice_encoder,
+            calibration=checkpoint.config.get("calibration"),
+        )
         return cls(separator=separator, chooser=chooser, name=checkpoint.name, device=device)
 
     def extract(

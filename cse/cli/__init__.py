@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 
 COMMANDS = {
     "extract": "the voice that continues a conversation, out of a recording",
@@ -34,6 +35,8 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     from cse.errors import CseError, one_line
 
+    # torchmetrics and webrtcvad import it at every start; nothing that a user could do about it
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     try:
         return int(importlib.import_module(f"cse.cli.{command}").main(arguments[1:]))
     except CseError as error:

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from cse.audio import WRITABLE_SUFFIXES
+from cse.cli.models import add_model_options, load_extractor
 from cse.errors import ConfigError
-from cse.extractor import Extractor
 from cse.history import read_history
 
 
@@ -19,7 +19,7 @@ def main(argv: list[str]) -> int:
     output = Path(options.output)
     _check_output(output)
     history = read_history(options.history) if options.history else None
-    extractor = Extractor.from_pretrained(options.model, device=options.device)
+    extractor = load_extractor(options)
     result = extractor.extract(
         options.audio,
         history,
@@ -57,7 +57,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--target", metavar="NAME", help="who is speaking, as named in the history")
     parser.add_argument("--enrollment", metavar="WAV", help="a recording of the wanted voice alone")
-    parser.add_argument("--model", metavar="NAME|PATH", help="packaged name, folder, file or hf://owner/name")
     parser.add_argument("-o", "--output", metavar="OUT", required=True, help=".wav, .flac, .ogg or .opus")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
@@ -66,5 +65,5 @@ def _parser() -> argparse.ArgumentParser:
         default="error",
         help="what to do if nobody continues the history (default: exit code 3 and no output)",
     )
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, … (default: cpu)")
+    add_model_options(parser)
     return parser

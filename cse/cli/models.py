@@ -1,0 +1,44 @@
+"""The options by which `extract` and `evaluate` name their models."""
+
+from __future__ import annotations
+
+import argparse
+
+from cse.errors import ConfigError
+from cse.extractor import Extractor
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add --model, --transcriber, --scorer, --voice-encoder and --device."""
+    group = parser.add_argument_group("models", "Nothing is downloaded unless its name begins with hf://")
+    group.add_argument(
+        "--model", metavar="NAME|PATH", help="separator: packaged name, folder, file or hf://owner/name"
+    )
+    group.add_argument(
+        "--transcriber", metavar="PATH", help="Whisper: folder or hf://owner/name (default: pocketsphinx)"
+    )
+    group.add_argument("--scorer", metavar="PATH", help="causal language model: folder or hf://… (default: MiniLM)")
+    group.add_argument("--voice-encoder", metavar="PATH", help="ECAPA-TDNN: folder or hf://… (default: Resemblyzer)")
+    group.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, … (default: %(default)s)")
+
+
+def load_extractor(options: argparse.Namespace) -> Extractor:
+    """Build the extractor that these options name.
+
+    Raises:
+        ConfigError: If the device is unknown or not there.
+        CheckpointError: If a model is.
+    """
+    import torch
+
+    try:
+        torch.empty(0, device=options.device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"--device: got {options.device!r}, expected cpu or a GPU that is there, e.g. cuda") from error
+    return Extractor.from_pretrained(
+        options.model,
+        device=options.device,
+        transcriber=options.transcriber,
+        scorer=options.scorer,
+        voice_encoder=options.voice_encoder,
+    )
