@@ -1,0 +1,85 @@
+"""The real `Extractor` under evaluation, with a separator that really separates: below and above 800 Hz."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cse.cli import main
+from cse.evaluation.evaluate import evaluate
+from cse.extractor import Extractor
+from cse.manifest import Mixture
+from cse.selection.calibration import Choice
+
+
+class SplitByFrequency(torch.nn.Module):
+    """(B, T) at 16 kHz -> (B, 2, T): talker 0 lies below 800 Hz, talker 1 above."""
+
+    sample_rate = 16_000
+    talkers = 2
+
+    def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+        spectrum = torch.fft.rfft(mixture)
+        low = torch.fft.rfftfreq(mixture.shape[-1], 1 / self.sample_rate) < 800
+        return torch.stack(
+            [torch.fft.irfft(spectrum * part, mixture.shape[-1]) for part in (low, ~low)], dim=1
+        )
+
+
+class ChoosesTheFirst:
+    def choose(self, candidates, sample_rate, history, **cues) -> Choice:
+        return Choice(
+            index=0,
+            probabilities=np.array([0.7, 0.1]),
+            p_none=0.2,
+            abstained=not history,
+            target_present=True,
+            audible=np.array([True, True]),
+            transcripts=("we meet at noon", "a red car"),
+        )
+
+
+@pytest.fixture
+def extractor() -> Extractor:
+    return Extractor(separator=SplitByFrequency(), chooser=ChoosesTheFirst(), name="split")  # type: ignore[arg-type]
+
+
+def test_numbers_are_those_of_the_separation(extractor: Extractor, mixtures: list[Mixture]) -> None:
+    numbers = evaluate(extractor, mixtures).to_dict()
+
+    assert numbers["n_failed"] == 0
+    assert numbers["selection_accuracy"] == 1.0, "every target lies below 800 Hz, every interferer above"
+    # one talker below, one above: nothing is left over but the edges of the resampling filter
+    assert all(row["si_sdr_db"] > 25 for row in numbers["per_item"][:3])
+    assert numbers["absent_detection_rate"] == 0.0
+    assert [row["probability"] for row in numbers["per_item"]] == pytest.approx([0.7] * 4)
+    assert numbers["abstention_rate"] == 0.25, "b has no history"
+    assert numbers["settings"]["model"] == "split"
+    assert numbers["separation_si_sdri_db"] == pytest.approx(numbers["si_sdri_db"])
+
+
+def test_enrollment_alone_and_an_empty_history_are_both_possible(
+    extractor: Extractor, mixtures: list[Mixture]
+) -> None:
+    enrolled = [replace(mixture, enrollment=mixture.mixture) for mixture in mixtures]
+    assert evaluate(extractor, enrolled, cues=frozenset({"enrollment"})).to_dict()["n_failed"] == 0
+    empty = evaluate(extractor, mixtures, history_turns=0)
+    assert all(item.error is None and "guess" in " ".join(item.warnings) for item in empty.items)
+
+
+def test_from_the_command_line(
+    extractor: Extractor, manifest_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("jiwer")
+    monkeypatch.setattr(Extractor, "from_pretrained", staticmethod(lambda *_, **__: extractor))
+    outputs = ["--json", str(tmp_path / "metrics.json"), "--report", str(tmp_path / "report")]
+    assert main(["evaluate", "--manifest", str(manifest_path), "--metrics", "wer", *outputs]) == 0
+    assert "right voice" in capsys.readouterr().out
+    assert json.loads((tmp_path / "metrics.json").read_text())["wer"] == pytest.approx(4 / 7)
+    assert "absence missed" in (tmp_path / "report" / "index.html").read_text()
