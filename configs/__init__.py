@@ -1,1 +1,1 @@
-"""Hydra configs of `cse train`, `cse simulate` and `cse evaluate`; in a wheel this folder is the package `cse.configs`."""
+"""Hydra configs of the commands of `cse`; in a wheel this folder is the package `cse.configs`."""

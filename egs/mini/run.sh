@@ -6,7 +6,7 @@
 #   0  dialogues and speech  -> DATA_DIR/utterances.jsonl
 #   1  test mixtures in rooms -> OUTPUT/test/mixtures.jsonl   (training mixes on the fly)
 #   2  training              -> OUTPUT/train/model
-#   3  evaluation            -> OUTPUT/metrics.json, OUTPUT/report/report.html
+#   3  evaluation            -> OUTPUT/metrics.json, OUTPUT/report/index.html
 #   4  one extraction        -> OUTPUT/voice.wav
 #
 # A stage that was interrupted goes on where it stopped when the recipe is run again.
@@ -50,20 +50,21 @@ fi
 
 if run_stage 2; then
     echo "Stage 2: training -> $output/train/model"
-    cse train experiment="$experiment" data.utterances="$data_dir/utterances.jsonl" output="$output/train" \
+    cse train experiment="$experiment" "data.utterances=['$data_dir/utterances.jsonl']" output="$output/train" \
         "${training[@]}"
 fi
 
 if run_stage 3; then
-    echo "Stage 3: evaluation -> $output/metrics.json, $output/report"
-    cse evaluate --manifest "$output/test/mixtures.jsonl" --model "$output/train/model" \
+    echo "Stage 3: evaluation -> $output/metrics.json, $output/report/index.html"
+    cse evaluate --manifest "$output/test/mixtures.jsonl" --model "$output/train/model" --cues history \
         --json "$output/metrics.json" --report "$output/report"
 fi
 
 if run_stage 4; then
     echo "Stage 4: one extraction -> $output/voice.wav"
-    # the first test mixture, with its history in the form that `cse extract` reads
+    # the first test mixture, with its history in the form that `cse extract` reads; the recipe goes on to its end
+    # also where the model judges the target absent
     mixture=$("$python" "$here/local/first_mixture.py" "$output/test/mixtures.jsonl" --history "$output/history.json")
     cse extract "$mixture" --history "$output/history.json" --model "$output/train/model" \
-        -o "$output/voice.wav" --json
+        --on-absent passthrough -o "$output/voice.wav" --json
 fi

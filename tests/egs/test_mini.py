@@ -135,7 +135,7 @@ def test_quick_run_from_nothing_to_the_voice(recipe: Path, tmp_path: Path):
     metrics = json.loads((tmp_path / "exp" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["n"] == len(mixtures) > 0
     assert metrics["separation_si_sdri_db"] > 1.0
-    assert (tmp_path / "exp" / "report" / "report.html").stat().st_size > 1000
+    assert (tmp_path / "exp" / "report" / "index.html").stat().st_size > 1000
 
     extraction = json.loads(result.stdout[result.stdout.rindex("\n{") :])
     assert extraction["talkers"] == 2
