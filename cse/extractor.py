@@ -137,7 +137,8 @@ class Extractor:
 
         Args:
             audio: Path, bytes, file object, array or tensor ((T,) or (channels, T)) with the mixture.
-            history: Turns before the recording, oldest first. Empty is allowed, with a warning: the choice is then a guess.
+            history: Turns before the recording, oldest first. An empty one is allowed, with a warning that the choice
+                is a guess.
             sample_rate: Rate in Hz of `audio` (and `enrollment`) where it is an array or tensor.
             enrollment: A recording of the wanted voice alone.
             target: Name of the person who speaks next, where it is known.
@@ -166,7 +167,9 @@ class Extractor:
         voice = None if enrollment is None else _read_enrollment(enrollment, sample_rate)
         warnings = list(recording.warnings)
         if not turns and voice is None:
-            warnings.append("the history is empty and there is no enrollment: the choice among the talkers is a guess")
+            warnings.append(
+                "the history is empty and there is no enrollment: the choice among the talkers is a guess"
+            )
         estimates = self._separate(recording, should_stop)
         choice = self.chooser.choose(
             list(estimates), self.separator.sample_rate, turns, enrollment=voice, target=target

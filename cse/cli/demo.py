@@ -1,4 +1,4 @@
-"""`cse demo`: makes a voice note in which two people talk at once, with the chat before it, and does the main job on it."""
+"""`cse demo`: makes a voice note with two people talking at once and a chat before it, and does the main job on it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ DISTURBANCE = "The football team lost the game because the goalkeeper was injure
 def main(argv: list[str]) -> int:
     """Make the note, extract the voice that continues the chat, write everything into one folder."""
     parser = argparse.ArgumentParser(prog="cse demo", description=__doc__.split(": ", 1)[1])
-    parser.add_argument("--output", metavar="DIR", default="demo_output", help="folder (default: %(default)s)")
+    parser.add_argument(
+        "--output", metavar="DIR", default="demo_output", help="folder (default: %(default)s)"
+    )
     parser.add_argument("--model", metavar="NAME|PATH", help="another model than the packaged one")
     options = parser.parse_args(argv)
     folder = Path(options.output)

@@ -13,12 +13,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from cse.cli.models import add_model_options, load_extractor
 from cse.errors import ConfigError, CseError, MissingExtraError
 from cse.evaluation.evaluate import CUES, Evaluation, check_options, evaluate
 from cse.evaluation.items import METRICS
 from cse.evaluation.markup import RESULTS, interval, quantity
 from cse.evaluation.report import check_report_folder, write_report
-from cse.extractor import Extractor
 from cse.manifest import read_mixtures
 from cse.selection.transcriber import Transcriber
 
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
     check_options(mixtures, history_turns=options.history_turns, cues=options.cues, metrics=metrics)
     _check_outputs(options)
     transcriber = _load_transcriber(options, metrics)
-    extractor = Extractor.from_pretrained(options.model, device=options.device)
+    extractor = load_extractor(options)
     evaluation = evaluate(
         extractor,
         mixtures,
@@ -67,9 +67,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--manifest", required=True, metavar="FILE", help="mixtures.jsonl")
     parser.add_argument(
-        "--model", metavar="NAME|PATH", help="packaged model, folder or file; the default model if left out"
-    )
-    parser.add_argument(
         "--json", metavar="FILE", help="write all numbers there; - prints them instead of the table"
     )
     parser.add_argument("--report", metavar="DIR", help="write a page with plots and sounds there")
@@ -87,7 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="of pesq,stoi,wer: what takes longer and needs the extra cse[metrics]",
     )  # fmt: skip
     parser.add_argument(
-        "--transcriber", metavar="NAME|PATH",
+        "--wer-transcriber", metavar="NAME|PATH",
         help="reads the estimates for wer: pocketsphinx, a folder with a Whisper model, or hf://owner/name, "
         "which downloads one; what the model itself understood if left out",
     )  # fmt: skip
@@ -98,7 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed", type=_whole_number, default=0, help="of the bootstrap intervals (%(default)s)"
     )
-    parser.add_argument("--device", default="cpu", help="where the model runs (%(default)s)")
+    add_model_options(parser)
     return parser
 
 
@@ -173,19 +170,21 @@ def _available(metrics: frozenset[str]) -> frozenset[str]:
 
 
 def _load_transcriber(options: argparse.Namespace, metrics: frozenset[str]) -> Transcriber | None:
-    if options.transcriber is None:
+    if options.wer_transcriber is None:
         return None
     if "wer" not in options.metrics:
-        raise ConfigError(f"--transcriber {options.transcriber}: only wer needs one; add --metrics wer")
+        raise ConfigError(
+            f"--wer-transcriber {options.wer_transcriber}: only wer needs one; add --metrics wer"
+        )
     if "wer" not in metrics:
         return None
-    if options.transcriber == "pocketsphinx":
+    if options.wer_transcriber == "pocketsphinx":
         from cse.selection.sphinx import PocketSphinxTranscriber
 
         return PocketSphinxTranscriber()
     from cse.selection.whisper import WhisperTranscriber
 
-    return WhisperTranscriber(options.transcriber, device=options.device)
+    return WhisperTranscriber(options.wer_transcriber, device=options.device)
 
 
 def _provenance(options: argparse.Namespace) -> dict[str, Any]:

@@ -33,7 +33,9 @@ def main(argv: list[str]) -> int:
     if options.json:
         print(json.dumps(result.to_dict(str(output)), ensure_ascii=False))
     else:
-        sure = f"probability {result.probability:.2f}" + (", not sure: listen to it" if result.abstained else "")
+        sure = f"probability {result.probability:.2f}" + (
+            ", not sure: listen to it" if result.abstained else ""
+        )
         print(f"{output}: one voice of {len(result.candidates)}, {sure}")
     return 0
 
@@ -53,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("audio", metavar="AUDIO", help="recording with two or more people talking")
     parser.add_argument(
-        "--history", metavar="FILE", help="turns before it: plain text (Name: words), JSON; - is standard input"
+        "--history",
+        metavar="FILE",
+        help="turns before it: plain text (Name: words), JSON; - is standard input",
     )
     parser.add_argument("--target", metavar="NAME", help="who is speaking, as named in the history")
     parser.add_argument("--enrollment", metavar="WAV", help="a recording of the wanted voice alone")

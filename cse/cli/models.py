@@ -17,8 +17,12 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--transcriber", metavar="PATH", help="Whisper: folder or hf://owner/name (default: pocketsphinx)"
     )
-    group.add_argument("--scorer", metavar="PATH", help="causal language model: folder or hf://… (default: MiniLM)")
-    group.add_argument("--voice-encoder", metavar="PATH", help="ECAPA-TDNN: folder or hf://… (default: Resemblyzer)")
+    group.add_argument(
+        "--scorer", metavar="PATH", help="causal language model: folder or hf://… (default: MiniLM)"
+    )
+    group.add_argument(
+        "--voice-encoder", metavar="PATH", help="ECAPA-TDNN: folder or hf://… (default: Resemblyzer)"
+    )
     group.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, … (default: %(default)s)")
 
 
@@ -34,7 +38,9 @@ def load_extractor(options: argparse.Namespace) -> Extractor:
     try:
         torch.empty(0, device=options.device)
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"--device: got {options.device!r}, expected cpu or a GPU that is there, e.g. cuda") from error
+        raise ConfigError(
+            f"--device: got {options.device!r}, expected cpu or a GPU that is there, e.g. cuda"
+        ) from error
     return Extractor.from_pretrained(
         options.model,
         device=options.device,

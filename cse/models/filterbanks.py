@@ -7,32 +7,40 @@ fewer frames and trains on a CPU.
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class Filterbank(Protocol):
-    """What a separator needs of a filterbank. N features a frame, L frames for T samples."""
+class Filterbank(nn.Module, ABC):
+    """What a separator needs of a filterbank: N features a frame, L frames for T samples.
+
+    Attributes:
+        channels: Features a frame, N.
+    """
 
     channels: int
 
+    @abstractmethod
     def encode(self, mixture: Tensor) -> Tensor:
         """(B, T) float waveform -> representation of L frames."""
 
+    @abstractmethod
     def features(self, representation: Tensor) -> Tensor:
         """Representation -> (B, N, L) float features that a backbone looks at."""
 
+    @abstractmethod
     def apply_masks(self, masks: Tensor, representation: Tensor) -> Tensor:
         """(B, S, N, L) backbone output and the mixture's representation -> one representation a talker."""
 
+    @abstractmethod
     def decode(self, representations: Tensor, length: int) -> Tensor:
         """One representation a talker -> (B, S, `length`) waveforms."""
 
 
-class LearnedFilterbank(nn.Module):
+class LearnedFilterbank(Filterbank):
     """A 1-D convolution, and a transposed one back, both learned (Luo & Mesgarani, Conv-TasNet, 2019).
 
     Args:
@@ -75,7 +83,7 @@ class LearnedFilterbank(nn.Module):
         return F.pad(waveforms, (0, max(0, length - waveforms.shape[-1])))[..., :length]
 
 
-class STFTFilterbank(nn.Module):
+class STFTFilterbank(Filterbank):
     """A short-time Fourier transform with square-root Hann windows; masks are complex.
 
     Magnitudes are compressed by a power before the backbone sees them, since speech spans 60 dB.
@@ -104,7 +112,12 @@ class STFTFilterbank(nn.Module):
     def encode(self, mixture: Tensor) -> Tensor:
         """(B, T) -> (B, N/2, L) complex spectrogram."""
         return torch.stft(
-            mixture, self.window_size, self.hop_size, window=self.window, pad_mode="constant", return_complex=True
+            mixture,
+            self.window_size,
+            self.hop_size,
+            window=self.window,
+            pad_mode="constant",
+            return_complex=True,
         )
 
     def features(self, representation: Tensor) -> Tensor:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from cse.models.backbones.backbone import Backbone
+from cse.models.filterbanks import Filterbank
+
 
 class Separator(nn.Module):
     """Takes a mixture apart into its talkers by masks on a filterbank's representation.
@@ -25,7 +28,7 @@ class Separator(nn.Module):
     torch.Size([3, 2, 1001])
     """
 
-    def __init__(self, *, filterbank: nn.Module, backbone: nn.Module, sample_rate: int) -> None:
+    def __init__(self, *, filterbank: Filterbank, backbone: Backbone, sample_rate: int) -> None:
         super().__init__()
         if filterbank.channels != backbone.channels:
             raise ValueError(
@@ -39,7 +42,7 @@ class Separator(nn.Module):
     @property
     def talkers(self) -> int:
         """Number of estimates S."""
-        return int(self.backbone.talkers)
+        return self.backbone.talkers
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Separate.

@@ -24,7 +24,7 @@ def separate_in_windows(
     overlap: int,
     should_stop: Callable[[], bool] | None = None,
 ) -> Tensor:
-    """Separate window by window; each window's talkers are matched to the ones before by their correlation in the overlap.
+    """Separate window by window; talkers are followed from one window to the next by correlation in the overlap.
 
     Args:
         separate: (1, T) mixture -> (1, S, T) estimates of any level. It is given mixtures with a peak of 0.9, as in
@@ -102,4 +102,6 @@ def best_order(reference: Tensor, estimates: Tensor) -> list[int]:
     """
     similarity = (reference @ estimates.T).numpy()
     rows = np.arange(len(similarity))
-    return list(max(permutations(range(len(similarity))), key=lambda order: similarity[rows, list(order)].sum()))
+    return list(
+        max(permutations(range(len(similarity))), key=lambda order: similarity[rows, list(order)].sum())
+    )

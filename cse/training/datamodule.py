@@ -81,7 +81,9 @@ class DynamicMixingData(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         """Batches from where training stands, so that a resumed run goes on with the mixtures it had not seen."""
         world_size, rank = self._processes()
-        items_per_step = self.batch_size * world_size * (self.trainer.accumulate_grad_batches if self.trainer else 1)
+        items_per_step = (
+            self.batch_size * world_size * (self.trainer.accumulate_grad_batches if self.trainer else 1)
+        )
         dataset = DynamicMixtures(
             speech=self._train_speech,
             noise=self._noise,
@@ -110,7 +112,9 @@ class DynamicMixingData(pl.LightningDataModule):
         )
         return self._loader(Subset(dataset, range(rank, len(dataset), world_size)))
 
-    def _loader(self, dataset: torch.utils.data.Dataset, sampler: ResumableSampler | None = None) -> DataLoader:
+    def _loader(
+        self, dataset: torch.utils.data.Dataset, sampler: ResumableSampler | None = None
+    ) -> DataLoader:
         return DataLoader(
             dataset,
             batch_size=self.batch_size,
@@ -145,12 +149,19 @@ def _check_disjoint(train: Sequence[Utterance], validation: Sequence[Utterance])
 def _noise_files(folder: Path) -> list[Utterance]:
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _AUDIO_SUFFIXES)
     if not paths:
-        raise ManifestError(f"{folder}: got no audio files, expected a folder of ambient noise; check `data.noise`")
+        raise ManifestError(
+            f"{folder}: got no audio files, expected a folder of ambient noise; check `data.noise`"
+        )
     return [_as_utterance(path.resolve()) for path in paths]
 
 
 def _as_utterance(path: Path) -> Utterance:
     info = soundfile.info(str(path))
     return Utterance(
-        id=path.stem, audio=path, speaker="noise", duration_s=info.duration, sample_rate=info.samplerate, split=None
+        id=path.stem,
+        audio=path,
+        speaker="noise",
+        duration_s=info.duration,
+        sample_rate=info.samplerate,
+        split=None,
     )

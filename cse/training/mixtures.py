@@ -39,7 +39,9 @@ class MixingConfig:
 
 
 class DynamicMixtures(Dataset[dict[str, torch.Tensor]]):
-    """Mixtures of different talkers by the paper's rule (`simulate.mixing`); item i is the same in every epoch and process.
+    """Mixtures of different talkers by the paper's rule (`simulate.mixing`).
+
+    Item i is the same in every epoch and process.
 
     Args:
         speech: Decoded utterances.
@@ -125,7 +127,9 @@ class ResumableSampler(Sampler[int]):
         world_size: Number of processes.
     """
 
-    def __init__(self, *, items_done: Callable[[], int], epoch_items: int, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self, *, items_done: Callable[[], int], epoch_items: int, rank: int = 0, world_size: int = 1
+    ) -> None:
         self.items_done = items_done
         self.epoch_items = epoch_items
         self.rank = rank
@@ -138,4 +142,3 @@ class ResumableSampler(Sampler[int]):
         done = self.items_done()
         end = (done // self.epoch_items + 1) * self.epoch_items
         return iter(range(done + self.rank, end, self.world_size))
-

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
@@ -84,7 +84,7 @@ class SeparationSystem(pl.LightningModule):
         self.log("validation/si_sdri_db", self._improvement.compute(), prog_bar=True)
         self._improvement.reset()
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Called by Lightning."""
         config = self.optimizer_config
         optimizer = torch.optim.AdamW(

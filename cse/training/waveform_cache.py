@@ -55,13 +55,19 @@ class WaveformCache:
                         raw.write(np.round(waveform * _FULL_SCALE).astype(np.int16).tobytes())
                         lengths.append(len(waveform))
                     raw.flush()
-                    samples = np.memmap(raw.name, dtype=np.int16, mode="r") if sum(lengths) else np.empty(0, np.int16)
+                    samples = (
+                        np.memmap(raw.name, dtype=np.int16, mode="r")
+                        if sum(lengths)
+                        else np.empty(0, np.int16)
+                    )
                     with beside.open("wb") as stream:
                         np.save(stream, samples, allow_pickle=False)
                 finally:
                     Path(raw.name).unlink()
             with atomic_write(self._offsets_path) as offsets_beside, offsets_beside.open("wb") as stream:
-                np.save(stream, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), allow_pickle=False)
+                np.save(
+                    stream, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), allow_pickle=False
+                )
 
     def length(self, index: int) -> int:
         """Samples of utterance `index`."""

@@ -20,7 +20,7 @@ def install(monkeypatch: pytest.MonkeyPatch):
     loaded: list[tuple[str | None, str]] = []
 
     def use(extractor):
-        def from_pretrained(name_or_path: str | None = None, *, device: str = "cpu"):
+        def from_pretrained(name_or_path: str | None = None, *, device: str = "cpu", **_: None):
             loaded.append((name_or_path, device))
             return extractor
 
@@ -94,8 +94,8 @@ def test_when_every_item_fails_the_numbers_are_written_and_the_code_is_2(
         (["--history-turns", "-1"], "-1"),
         (["--limit", "0"], "1 or more"),
         (["--seed", "x"], "'x'"),
-        (["--transcriber", "pocketsphinx"], "--metrics wer"),
-        (["--transcriber", "no/such/whisper", "--metrics", "wer"], "no/such/whisper"),
+        (["--wer-transcriber", "pocketsphinx"], "--metrics wer"),
+        (["--wer-transcriber", "no/such/whisper", "--metrics", "wer"], "no/such/whisper"),
         (["--json", "no/such/folder/m.json"], "no/such/folder"),
         (["--json", "."], "folder"),
         (["--manifest", "no_such.jsonl"], "no_such.jsonl"),
@@ -150,7 +150,7 @@ def test_the_transcriber_reads_the_estimates(manifest_path: Path, fake, install,
     pytest.importorskip("pocketsphinx")
     pytest.importorskip("jiwer")
     install(fake("ideal"))
-    options = ["--metrics", "wer", "--transcriber", "pocketsphinx", "--limit", "1", "--json", "-"]
+    options = ["--metrics", "wer", "--wer-transcriber", "pocketsphinx", "--limit", "1", "--json", "-"]
     assert main(["evaluate", "--manifest", str(manifest_path), *options]) == 0
     numbers = json.loads(capsys.readouterr().out)
     assert numbers["settings"]["transcriber"] == "pocketsphinx"
@@ -160,7 +160,7 @@ def test_the_transcriber_reads_the_estimates(manifest_path: Path, fake, install,
 
 
 def test_a_missing_model_is_one_line(manifest_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    def missing(name_or_path=None, *, device="cpu"):
+    def missing(name_or_path=None, **_):
         raise CheckpointError(f"{name_or_path}: no such model")
 
     monkeypatch.setattr(Extractor, "from_pretrained", staticmethod(missing))

@@ -13,7 +13,12 @@ from cse.models.separator import Separator
 
 SAMPLE_RATE = 8000
 FILTERBANKS: dict[str, dict[str, Any]] = {
-    "learned": {"_target_": "cse.models.filterbanks.LearnedFilterbank", "channels": 34, "kernel_size": 16, "stride": 8},
+    "learned": {
+        "_target_": "cse.models.filterbanks.LearnedFilterbank",
+        "channels": 34,
+        "kernel_size": 16,
+        "stride": 8,
+    },
     "stft": {"_target_": "cse.models.filterbanks.STFTFilterbank", "channels": 34, "hop_size": 8},
 }
 BACKBONES: dict[str, dict[str, Any]] = {

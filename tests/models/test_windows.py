@@ -35,7 +35,8 @@ class Oracle:
 
 
 @pytest.mark.parametrize(
-    ("window", "overlap"), [(20_000, 500), (10_000, 500), (9_990, 500), (3_000, 1_000), (2_500, 1_249), (1_037, 311)]
+    ("window", "overlap"),
+    [(20_000, 500), (10_000, 500), (9_990, 500), (3_000, 1_000), (2_500, 1_249), (1_037, 311)],
 )
 def test_talkers_stay_in_order_at_their_level_whatever_the_window(window, overlap):
     result = separate_in_windows(Oracle(), MIXTURE, window=window, overlap=overlap)

@@ -13,7 +13,9 @@ from cse.training.losses import PITNegativeSISNR
 def tones(talkers: int) -> torch.Tensor:
     """Orthogonal unit-power signals (1, S, T)."""
     time = torch.arange(8000) / 8000
-    return torch.stack([math.sqrt(2) * torch.sin(2 * math.pi * 100 * (k + 1) * time) for k in range(talkers)])[None]
+    return torch.stack(
+        [math.sqrt(2) * torch.sin(2 * math.pi * 100 * (k + 1) * time) for k in range(talkers)]
+    )[None]
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 1, 2), (2, 0, 1), (1, 2, 0)])

@@ -27,7 +27,9 @@ def speech(tmp_path_factory) -> WaveformCache:
     return cache
 
 
-def dataset(speech: WaveformCache, *, seed: int = 0, noise: WaveformCache | None = None, **options) -> DynamicMixtures:
+def dataset(
+    speech: WaveformCache, *, seed: int = 0, noise: WaveformCache | None = None, **options
+) -> DynamicMixtures:
     config = MixingConfig(**{"talkers": 2, "segment_s": 0.5, **options})
     return DynamicMixtures(speech=speech, config=config, seed=seed, length=20, noise=noise)
 
@@ -103,7 +105,9 @@ def test_a_file_that_cannot_be_decoded_leaves_no_half_cache(speech, tmp_path):
 
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"RIFF not really")
-    cache = WaveformCache([*speech.utterances, replace(speech.utterances[0], audio=broken)], tmp_path / "c", SAMPLE_RATE)
+    cache = WaveformCache(
+        [*speech.utterances, replace(speech.utterances[0], audio=broken)], tmp_path / "c", SAMPLE_RATE
+    )
     with pytest.raises(InvalidAudioError, match=r"broken\.wav"):
         cache.build()
     assert list((tmp_path / "c").iterdir()) == []
@@ -116,6 +120,8 @@ def test_the_sampler_goes_on_where_it_stopped_and_ranks_share_nothing():
     done = 6
     assert list(ResumableSampler(items_done=lambda: done, epoch_items=12)) == [6, 7, 8, 9, 10, 11]
     done = 12
-    ranks = [list(ResumableSampler(items_done=lambda: done, epoch_items=12, rank=r, world_size=2)) for r in (0, 1)]
+    ranks = [
+        list(ResumableSampler(items_done=lambda: done, epoch_items=12, rank=r, world_size=2)) for r in (0, 1)
+    ]
     assert sorted(ranks[0] + ranks[1]) == list(range(12, 24))
     assert not set(ranks[0]) & set(ranks[1])

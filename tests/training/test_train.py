@@ -98,7 +98,9 @@ def test_two_processes_train_together_and_validate_like_one(corpus, tmp_path):
             f"data.batch_size={batch}", f"trainer.devices={processes}", "trainer.checkpoint_every_steps=2",
             f"trainer.strategy={'ddp' if processes == 2 else 'auto'}",
         ]  # fmt: skip
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
         assert done.returncode == 0, done.stderr[-2000:]
         results[processes] = (weights(output), last_validation_si_sdri_db(output))
     # each step saw the same mixtures, shared out over the processes, so the weights agree but for rounding
@@ -112,7 +114,9 @@ def test_every_experiment_composes_and_builds():
     experiments = sorted(path.stem for path in folder.glob("*.yaml"))
     assert experiments
     for experiment in experiments:
-        config = compose("train", [f"experiment={experiment}", "output=x", "data.utterances=[y]"], schema=_schema())
+        config = compose(
+            "train", [f"experiment={experiment}", "output=x", "data.utterances=[y]"], schema=_schema()
+        )
         from omegaconf import OmegaConf
 
         model = instantiate(OmegaConf.to_container(config, resolve=True)["model"])
@@ -123,10 +127,17 @@ def test_every_experiment_composes_and_builds():
 @pytest.mark.parametrize("backbone", ["conv_tasnet", "sepformer"])
 @pytest.mark.parametrize("talkers", [2, 3])
 @pytest.mark.parametrize("sample_rate", [8000, 16000])
-def test_every_choice_of_backbone_filterbank_talkers_and_rate_builds(filterbank, backbone, talkers, sample_rate):
+def test_every_choice_of_backbone_filterbank_talkers_and_rate_builds(
+    filterbank, backbone, talkers, sample_rate
+):
     from omegaconf import OmegaConf
 
-    options = [f"filterbank={filterbank}", f"backbone={backbone}", f"talkers={talkers}", f"sample_rate={sample_rate}"]
+    options = [
+        f"filterbank={filterbank}",
+        f"backbone={backbone}",
+        f"talkers={talkers}",
+        f"sample_rate={sample_rate}",
+    ]
     config = compose("train", [*options, "output=x", "data.utterances=[y]"], schema=_schema())
     model = instantiate(OmegaConf.to_container(config, resolve=True)["model"])
     assert (model.talkers, model.sample_rate) == (talkers, sample_rate)
@@ -145,7 +156,9 @@ def test_what_is_missing_or_mistyped_is_named(capsys, corpus, tmp_path):
     assert "output is missing" in one_line_error(capsys, corpus)
     assert "unknown option talker" in one_line_error(capsys, [*corpus, f"output={tmp_path}", "talker=3"])
     assert "sepformer" in one_line_error(capsys, [*corpus, f"output={tmp_path}", "backbone=nonsense"])
-    assert "max_steps" in one_line_error(capsys, [*TINY, *corpus, f"output={tmp_path}", "trainer.max_steps=many"])
+    assert "max_steps" in one_line_error(
+        capsys, [*TINY, *corpus, f"output={tmp_path}", "trainer.max_steps=many"]
+    )
 
 
 def test_talkers_in_both_splits_are_refused(capsys, corpus, tmp_path):
@@ -154,7 +167,9 @@ def test_talkers_in_both_splits_are_refused(capsys, corpus, tmp_path):
 
 
 def test_a_split_that_is_not_there_is_named(capsys, corpus, tmp_path):
-    assert "split 'trian'" in one_line_error(capsys, [*TINY, *corpus, f"output={tmp_path}", "data.train_split=trian"])
+    assert "split 'trian'" in one_line_error(
+        capsys, [*TINY, *corpus, f"output={tmp_path}", "data.train_split=trian"]
+    )
 
 
 def test_a_missing_manifest_is_named(capsys, tmp_path):

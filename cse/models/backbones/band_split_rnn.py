@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from cse.models.backbones.backbone import Backbone
 
-class BandSplitRNN(nn.Module):
+
+class BandSplitRNN(Backbone):
     """A small network for STFT features that learns on a CPU (Luo & Yu, Music Source Separation with BSRNN, 2023).
 
     All bands share the recurrent weights, so that a model of one megabyte hears a pitch at any frequency.
@@ -49,7 +51,8 @@ class BandSplitRNN(nn.Module):
         self.talkers = talkers
         self.band_widths = tuple(band_widths)
         self.entries = nn.ModuleList(
-            nn.Sequential(nn.GroupNorm(1, 2 * bins), nn.Conv1d(2 * bins, width, 1)) for bins in self.band_widths
+            nn.Sequential(nn.GroupNorm(1, 2 * bins), nn.Conv1d(2 * bins, width, 1))
+            for bins in self.band_widths
         )
         self.repeats = nn.ModuleList(BandSplitRepeat(width=width, hidden=hidden) for _ in range(repeats))
         self.exits = nn.ModuleList(
@@ -73,7 +76,8 @@ class BandSplitRNN(nn.Module):
         """(B, N, L) -> (B, bands, L, width)."""
         real, imaginary = (part.split(self.band_widths, dim=1) for part in features.chunk(2, dim=1))
         bands = [
-            entry(torch.cat(parts, dim=1)) for entry, *parts in zip(self.entries, real, imaginary, strict=True)
+            entry(torch.cat(parts, dim=1))
+            for entry, *parts in zip(self.entries, real, imaginary, strict=True)
         ]
         return torch.stack(bands, dim=1).transpose(2, 3)
 

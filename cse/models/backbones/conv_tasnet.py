@@ -6,8 +6,10 @@ from asteroid.masknn.convolutional import Conv1DBlock
 from asteroid.masknn.norms import GlobLN
 from torch import Tensor, nn
 
+from cse.models.backbones.backbone import Backbone
 
-class ConvTasNet(nn.Module):
+
+class ConvTasNet(Backbone):
     """Stacks of dilated depthwise-separable convolutions (Luo & Mesgarani, Conv-TasNet, IEEE/ACM TASLP 2019).
 
     Asteroid's blocks, in a loop over the repeats. Masks are read off the residual path, so that every layer
@@ -44,10 +46,7 @@ class ConvTasNet(nn.Module):
         self.talkers = talkers
         self.entry = nn.Sequential(GlobLN(channels), nn.Conv1d(channels, bottleneck, 1))
         self.repeats = nn.ModuleList(
-            nn.ModuleList(
-                Conv1DBlock(bottleneck, hidden, 0, kernel_size, (kernel_size - 1) * 2**b // 2, 2**b)
-                for b in range(blocks)
-            )
+            ConvTasNetRepeat(bottleneck=bottleneck, hidden=hidden, blocks=blocks, kernel_size=kernel_size)
             for _ in range(repeats)
         )
         self.exit = nn.Sequential(nn.PReLU(), nn.Conv1d(bottleneck, talkers * channels, 1))
@@ -56,6 +55,22 @@ class ConvTasNet(nn.Module):
         """Features (B, N, L) float -> masks (B, S, N, L), not yet bounded (the filterbank does that)."""
         state = self.entry(features)
         for repeat in self.repeats:
-            for block in repeat:
-                state = state + block(state)
+            state = repeat(state)
         return self.exit(state).unflatten(1, (self.talkers, self.channels))
+
+
+class ConvTasNetRepeat(nn.Module):
+    """Residual blocks whose dilation doubles from one to the next."""
+
+    def __init__(self, *, bottleneck: int, hidden: int, blocks: int, kernel_size: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            Conv1DBlock(bottleneck, hidden, 0, kernel_size, (kernel_size - 1) * 2**b // 2, 2**b)
+            for b in range(blocks)
+        )
+
+    def forward(self, state: Tensor) -> Tensor:
+        """(B, bottleneck, L) -> the same shape."""
+        for block in self.blocks:
+            state = state + block(state)
+        return state

@@ -5,10 +5,11 @@ from __future__ import annotations
 from speechbrain.lobes.models.dual_path import SBTransformerBlock
 from torch import Tensor, nn
 
+from cse.models.backbones.backbone import Backbone
 from cse.models.backbones.chunks import join_chunks, split_chunks
 
 
-class SepFormer(nn.Module):
+class SepFormer(Backbone):
     """Transformers within chunks of frames and across them (Subakan et al., SepFormer, ICASSP 2021).
 
     SpeechBrain's transformer blocks, in a loop over the repeats.
@@ -47,9 +48,13 @@ class SepFormer(nn.Module):
         self.channels = channels
         self.talkers = talkers
         self.chunk_size = chunk_size
-        self.entry = nn.Sequential(nn.GroupNorm(1, channels, eps=1e-8), nn.Conv1d(channels, width, 1, bias=False))
+        self.entry = nn.Sequential(
+            nn.GroupNorm(1, channels, eps=1e-8), nn.Conv1d(channels, width, 1, bias=False)
+        )
         self.repeats = nn.ModuleList(
-            DualPathRepeat(width=width, layers=layers, heads=heads, feed_forward=feed_forward, dropout=dropout)
+            DualPathRepeat(
+                width=width, layers=layers, heads=heads, feed_forward=feed_forward, dropout=dropout
+            )
             for _ in range(repeats)
         )
         self.split_talkers = nn.Sequential(nn.PReLU(), nn.Conv2d(width, width * talkers, 1))
