@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from cse.errors import InvalidAudioError, MissingExtraError, one_line
 
 MAX_BYTES_IN_MEMORY = 2**30  # of encoded audio that comes as a stream
 
-_BLOCK_FRAMES = 65536
+_BLOCK_FRAMES, _STEP_FRAMES = 65536, 4096
 # libsndfile's number of frames where the header does not say
 _UNKNOWN_FRAMES = 2**62
 # Containers of voice notes and of what people attach. A playlist (HLS, concat) is none of them: it would make
@@ -57,9 +58,10 @@ def open_source(source: Any) -> Iterator[tuple[BinaryIO, str]]:
     elif isinstance(source, str | os.PathLike):
         with _open_path(Path(source)) as file:
             name = os.fspath(source)
-            if not file.seekable():
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 yield _in_memory(_read_all(file, name), name), name
-            elif os.fstat(file.fileno()).st_size == 0:
+            elif status.st_size == 0:
                 raise InvalidAudioError(f"{name}: is empty (0 bytes), expected an audio file")
             else:
                 yield file, name
@@ -123,7 +125,7 @@ def open_stream(file: BinaryIO, name: str) -> Iterator[AudioStream]:
     file.seek(0)
     try:
         # the descriptor of a real file: from a file with a name soundfile would guess the format
-        sound = soundfile.SoundFile(file if isinstance(file, io.BytesIO) else file.fileno(), closefd=False)
+        sound = _Sequential(file if isinstance(file, io.BytesIO) else file.fileno(), closefd=False)
     except soundfile.LibsndfileError as error:
         reason = error.error_string.rstrip(".")
     else:
@@ -132,6 +134,13 @@ def open_stream(file: BinaryIO, name: str) -> Iterator[AudioStream]:
         return
     with _open_av(file, name, reason) as stream:
         yield stream
+
+
+class _Sequential(soundfile.SoundFile):
+    """Reads on where it stopped; otherwise soundfile seeks after each read, which an MP3 decoder hears."""
+
+    def seekable(self) -> bool:
+        return False
 
 
 def _soundfile_stream(sound: soundfile.SoundFile) -> AudioStream:
@@ -145,17 +154,23 @@ def _soundfile_stream(sound: soundfile.SoundFile) -> AudioStream:
 
 
 def _soundfile_blocks(sound: soundfile.SoundFile, warnings: list[str]) -> Iterator[np.ndarray]:
-    decoded = 0
     while True:
+        block = np.empty((_BLOCK_FRAMES, sound.channels), np.float32)
+        filled = 0
         try:
-            block = sound.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError:
-            warnings.append(f"damaged: decoding stopped after {decoded / sound.samplerate:.1f} s")
+            # in small steps, because what a damaged step had decoded is lost
+            while filled < _BLOCK_FRAMES and (
+                got := len(sound.read(out=block[filled : filled + _STEP_FRAMES]))
+            ):
+                filled += got
+        except soundfile.LibsndfileError as error:
+            warnings.append(f"damaged: decoding stopped early ({error.error_string.rstrip('.')})")
+            if filled:
+                yield block[:filled]
             return
-        if not len(block):
+        if not filled:
             return
-        decoded += len(block)
-        yield block
+        yield block[:filled]
 
 
 # ---- PyAV

@@ -93,6 +93,7 @@ def one_line(error: BaseException) -> str:
         >>> one_line(KeyboardInterrupt())
         'KeyboardInterrupt'
     """
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return " ".join(f"{error.filename}: {error.strerror}".split())
-    return " ".join(str(error).split()) or type(error).__name__
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    return " ".join(text.split()) or type(error).__name__

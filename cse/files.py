@@ -34,10 +34,12 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     if os.path.isdir(target):  # unlike Path.is_dir never raises
         raise CseError(f"{target}: cannot write: it is a folder, expected the name of a file")
     special = os.path.exists(target) and not os.path.isfile(target)
+    if "\0" in str(path):
+        raise CseError(f"{os.fspath(path)!r}: cannot write: the name has a zero character")
     if not special:
         target = Path(os.path.realpath(target))
     folder = Path(tempfile.gettempdir()) if special else target.parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise CseError(
             f"{path}: cannot write: the folder {folder} does not exist; create it or name another one"
         )
@@ -57,7 +59,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         else:
             os.replace(beside, target)
     except OSError as error:
-        raise CseError(f"{path}: cannot write: {one_line(error)}") from error
+        raise CseError(f"{path}: cannot write: {error.strerror or one_line(error)}") from error
     finally:
         with suppress(FileNotFoundError):
             beside.unlink()

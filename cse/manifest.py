@@ -169,7 +169,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _object(line: bytes) -> dict[str, Any]:
     try:
-        content = json.loads(line.decode("utf-8"))
+        content = json.loads(line.decode("utf-8").rstrip())
     except json.JSONDecodeError as error:
         raise ValueError(f"broken JSON at column {error.colno}: {error.msg}") from None
     except UnicodeDecodeError as error:
