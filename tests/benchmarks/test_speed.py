@@ -50,7 +50,9 @@ def test_separation_against_length(capsys):
             mixture = torch.randn(length_s * rate)
             whole = seconds(lambda mixture=mixture: separator(mixture[None]))
             windows = seconds(
-                lambda mixture=mixture: separate_in_windows(separator, mixture, window=20 * rate, overlap=4 * rate)
+                lambda mixture=mixture: separate_in_windows(
+                    separator, mixture, window=20 * rate, overlap=4 * rate
+                )
             )
             rows.append((length_s, whole / length_s, windows / length_s, windows / whole))
     with capsys.disabled():
@@ -72,7 +74,11 @@ def test_memory_against_length(capsys):
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
     )
     peaks = {
-        length_s: float(subprocess.run([sys.executable, "-c", code, str(length_s)], capture_output=True, check=True).stdout)
+        length_s: float(
+            subprocess.run(
+                [sys.executable, "-c", code, str(length_s)], capture_output=True, check=True
+            ).stdout
+        )
         for length_s in (1, *LENGTHS_S, 300)
     }
     with capsys.disabled():
@@ -90,9 +96,13 @@ def test_dynamic_mixing_against_real_time(capsys, tmp_path):
         mixtures = DynamicMixtures(
             speech=speech, config=MixingConfig(talkers=2, segment_s=3.0, speeds=speeds), seed=0, length=100
         )
-        rows.append((speeds, 100 * 3.0 / seconds(lambda mixtures=mixtures: [mixtures[i] for i in range(100)])))
+        rows.append(
+            (speeds, 100 * 3.0 / seconds(lambda mixtures=mixtures: [mixtures[i] for i in range(100)]))
+        )
     with capsys.disabled():
         print("\ndynamic mixing of two talkers, one process: seconds of mixture a second")
         for speeds, factor in rows:
             print(f"speeds {speeds!s:<16} {factor:8.0f}")
-        print(f"peak memory of the benchmarks {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+        print(
+            f"peak memory of the benchmarks {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"
+        )

@@ -39,7 +39,9 @@ class SplitByFrequency(torch.nn.Module):
     def forward(self, mixture: torch.Tensor) -> torch.Tensor:
         spectrum = torch.fft.rfft(mixture)
         low = torch.fft.rfftfreq(mixture.shape[-1], 1 / RATE) < 1000
-        return torch.stack([torch.fft.irfft(spectrum * part, mixture.shape[-1]) for part in (low, ~low)], dim=1)
+        return torch.stack(
+            [torch.fft.irfft(spectrum * part, mixture.shape[-1]) for part in (low, ~low)], dim=1
+        )
 
 
 @dataclass
@@ -65,6 +67,7 @@ def make_choice(index: int, probabilities: np.ndarray, p_none: float) -> Choice:
         abstained=False,
         target_present=p_none < 0.5,
         transcripts=(None,) * len(probabilities),
+        audible=np.ones(len(probabilities), bool),
     )
 
 
@@ -197,7 +200,9 @@ def test_absent_targets_are_treated_as_asked():
 def test_it_stops_when_asked_to():
     low, high = voices(seconds=5)
     with pytest.raises(CancelledError):
-        extractor(window_s=1.0, overlap_s=0.2).extract(low + high, HISTORY, sample_rate=RATE, should_stop=lambda: True)
+        extractor(window_s=1.0, overlap_s=0.2).extract(
+            low + high, HISTORY, sample_rate=RATE, should_stop=lambda: True
+        )
 
 
 def test_batches_and_coroutines_give_what_single_calls_give():
@@ -217,7 +222,9 @@ def test_threads_share_an_extractor():
     alone = one.extract(low + high, HISTORY, sample_rate=RATE).waveform
     found: list[np.ndarray] = []
     threads = [
-        threading.Thread(target=lambda: found.append(one.extract(low + high, HISTORY, sample_rate=RATE).waveform))
+        threading.Thread(
+            target=lambda: found.append(one.extract(low + high, HISTORY, sample_rate=RATE).waveform)
+        )
         for _ in range(4)
     ]
     for thread in threads:
@@ -241,7 +248,10 @@ def test_a_model_that_does_not_separate_is_refused(tmp_path):
 
     bank = {"_target_": "cse.models.filterbanks.LearnedFilterbank", "channels": 4}
     save_checkpoint(
-        tmp_path / "m", {"name": "m", "model": bank}, LearnedFilterbank(channels=4).state_dict(), "# a filterbank"
+        tmp_path / "m",
+        {"name": "m", "model": bank},
+        LearnedFilterbank(channels=4).state_dict(),
+        "# a filterbank",
     )
     with pytest.raises(CheckpointError, match="expected a Separator"):
         Extractor.from_pretrained(tmp_path / "m")

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 def split_chunks(frames: Tensor, chunk_size: int) -> Tensor:
     """(B, D, L) frames -> (B, D, `chunk_size`, chunks), zero-padded by half a chunk at the start and more at the end.
 
+    >>> import torch
     >>> split_chunks(torch.arange(4.0).view(1, 1, 4), 4)[0, 0].T.int().tolist()
     [[0, 0, 0, 1], [0, 1, 2, 3], [2, 3, 0, 0], [0, 0, 0, 0]]
     """
@@ -20,6 +21,7 @@ def split_chunks(frames: Tensor, chunk_size: int) -> Tensor:
 def join_chunks(chunks: Tensor, frames: int) -> Tensor:
     """Overlap-add chunks (B, D, chunk size, chunks) to (B, D, `frames`); undoes `split_chunks` up to a factor of 2.
 
+    >>> import torch
     >>> x = torch.randn(2, 3, 17)
     >>> bool(torch.allclose(join_chunks(split_chunks(x, 8), 17), 2 * x))
     True

@@ -13,7 +13,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="checkpoint folder of `cse train`")
     parser.add_argument("--calibration", type=Path, required=True, help="JSON of fit_calibration.py")
-    parser.add_argument("--metrics", type=Path, required=True, help="JSON of `cse evaluate` on the dev talkers")
+    parser.add_argument(
+        "--metrics", type=Path, required=True, help="JSON of `cse evaluate` on the dev talkers"
+    )
     parser.add_argument("--card", type=Path, required=True, help="model card with {names} of metrics in it")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
