@@ -1,0 +1,245 @@
+"""Fit how much to trust text and voice: the calibration of the offline chooser, from training data only.
+
+Text: what pocketsphinx hears of LibriSpeech utterances (split train), after the sentences before them; and turns of
+text dialogues with recognition errors as often, as confident and as wrong as in that speech. Voice: utterances of one
+talker, with a residue of another one as separation leaves it. Every choice is between two voices, and in a third of
+them neither is right. One fifth is held out to say how good the fit is; then everything is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import gzip
+import json
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from cse.audio import load_waveform
+from cse.errors import CseError
+from cse.evaluation.statistics import expected_calibration_error, wilson_interval
+from cse.files import write_text
+from cse.history import Turn
+from cse.manifest import Utterance, read_utterances
+from cse.selection.calibration import Calibration
+from cse.selection.fitting import Example, fit
+from cse.selection.ge2e import ResemblyzerEncoder
+from cse.selection.minilm import MiniLMScorer
+from cse.selection.scorer import Scorer
+from cse.selection.sphinx import PocketSphinxTranscriber
+
+RATE_HZ = 16000
+UNSEEN_DIALOGUES = {"dailytalk-0", "dailytalk-1"}  # development set
+PAIRS: tuple[tuple[int | None, list[int]], ...] = ((0, [0, 1]), (0, [0, 2]), (None, [3, 4]))
+"""Which of the voices (the right one first, then four others) meet in a choice, and which of the two is right."""
+
+Group = list[Example]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a recogniser made of one utterance or turn."""
+
+    owner: str  # talker or dialogue; others are drawn from different ones
+    history: list[Turn]
+    text: str
+    words: float
+
+
+@dataclass
+class Recogniser:
+    """Makes the errors of pocketsphinx on text that nobody spoke."""
+
+    right: list[float] = field(default_factory=list)  # confidences of words that were right
+    wrong: list[tuple[str, float]] = field(
+        default_factory=list
+    )  # words that were not said, and their confidences
+
+    def learn(self, said: str, heard: Sequence[tuple[str, float]]) -> None:
+        matcher = difflib.SequenceMatcher(
+            None, said.lower().split(), [word for word, _ in heard], autojunk=False
+        )
+        matched = {block.b + step for block in matcher.get_matching_blocks() for step in range(block.size)}
+        for position, (word, confidence) in enumerate(heard):
+            if position in matched:
+                self.right.append(confidence)
+            else:
+                self.wrong.append((word, confidence))
+
+    def hear(self, said: str, rng: random.Random) -> tuple[str, float]:
+        share_right = len(self.right) / (len(self.right) + len(self.wrong))
+        words = said.lower().split()
+        heard = [
+            (word, rng.choice(self.right)) if rng.random() < share_right else rng.choice(self.wrong)
+            for word in words
+        ]
+        return " ".join(word for word, _ in heard), sum(confidence for _, confidence in heard)
+
+
+def hear_speech(utterances: Iterable[Utterance], cache: Path, recogniser: Recogniser) -> list[Heard]:
+    """Transcribe the first 1.5 to 8 s of each utterance; what `cache` holds from an earlier run is not done again."""
+    transcriber = PocketSphinxTranscriber()
+    lines = cache.read_text(encoding="utf-8").splitlines() if cache.exists() else []
+    known = {entry["id"]: entry["words"] for entry in map(json.loads, lines)}
+    result = []
+    with cache.open("a", encoding="utf-8") as file:
+        for utterance in tqdm(list(utterances), desc="transcribing", unit="utterance"):
+            if utterance.id not in known:
+                duration_s = random.Random(utterance.id).uniform(1.5, 8.0)
+                waveform = load_waveform(utterance.audio, RATE_HZ)[: round(duration_s * RATE_HZ)]
+                transcript = transcriber.transcribe(waveform, RATE_HZ)
+                known[utterance.id] = [(word.text, word.confidence) for word in transcript.words]
+                file.write(json.dumps({"id": utterance.id, "words": known[utterance.id]}) + "\n")
+                file.flush()
+            words = known[utterance.id]
+            recogniser.learn(utterance.text or "", words)
+            text, expected = " ".join(word for word, _ in words), sum(confidence for _, confidence in words)
+            result.append(Heard(utterance.speaker, list(utterance.history), text, expected))
+    return result
+
+
+def hear_dialogues(folder: Path, per_corpus: int, recogniser: Recogniser, rng: random.Random) -> list[Heard]:
+    """One turn from each of some dialogues of every corpus, as the recogniser might have heard it."""
+    result = []
+    for path in sorted(folder.glob("*.jsonl.gz")):
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            dialogues = [json.loads(line) for line in file]
+        dialogues = [one for one in dialogues if one["id"] not in UNSEEN_DIALOGUES and len(one["turns"]) > 2]
+        for dialogue in rng.sample(dialogues, min(per_corpus, len(dialogues))):
+            turns = [Turn(turn["text"], turn["speaker"]) for turn in dialogue["turns"]]
+            position = rng.randrange(1, len(turns))
+            text, words = recogniser.hear(turns[position].text, rng)
+            result.append(Heard(f"{path.name} {dialogue['id']}", turns[:position], text, words))
+    return result
+
+
+def text_examples(heard: Sequence[Heard], scorer: Scorer, rng: random.Random, desc: str) -> list[Group]:
+    """Three choices for each utterance: twice against another one, once between two others."""
+    groups = []
+    for own in tqdm(heard, desc=desc, unit="history"):
+        others = [one for one in rng.sample(heard, 12) if one.owner != own.owner][:4]
+        voices = [own, *others]
+        scores = scorer.score(own.history, [one.text for one in voices])
+        words = np.array([one.words for one in voices])
+        groups.append(
+            [Example(right=right, text_scores=scores[pair], words=words[pair]) for right, pair in PAIRS]
+        )
+    return groups
+
+
+def voice_examples(utterances: Sequence[Utterance], talkers: int, rng: random.Random) -> list[Group]:
+    """Three choices for each talker, by an enrollment of 2 to 5 s: twice against another talker, once between two."""
+    encoder = ResemblyzerEncoder()
+    by_speaker: dict[str, list[Utterance]] = {}
+    for utterance in utterances:
+        by_speaker.setdefault(utterance.speaker, []).append(utterance)
+    several = sorted(speaker for speaker, own in by_speaker.items() if len(own) > 1)
+    groups = []
+    for speaker in tqdm(
+        rng.sample(several, min(talkers, len(several))), desc="comparing voices", unit="talker"
+    ):
+        first, second = rng.sample(by_speaker[speaker], 2)
+        corpus = first.extra.get("corpus")
+        alike = [one for one in utterances if one.speaker != speaker and one.extra.get("corpus") == corpus]
+        others = rng.sample(alike, 4)
+        enrollment = encoder.embed(_crop(first, rng), RATE_HZ)
+        cosines = []
+        for utterance, residue in zip([second, *others], [*others, second], strict=True):
+            voice = _with_residue(_crop(utterance, rng), _crop(residue, rng), rng.uniform(10, 25))
+            cosines.append(float(encoder.embed(voice, RATE_HZ) @ enrollment))
+        groups.append([Example(right=right, voice_scores=np.array(cosines)[pair]) for right, pair in PAIRS])
+    return groups
+
+
+def _crop(utterance: Utterance, rng: random.Random) -> np.ndarray:
+    return load_waveform(utterance.audio, RATE_HZ)[: round(rng.uniform(2, 5) * RATE_HZ)]
+
+
+def _with_residue(voice: np.ndarray, other: np.ndarray, down_db: float) -> np.ndarray:
+    residue = np.resize(other, len(voice))
+    gain = np.sqrt(np.mean(np.square(voice)) / max(float(np.mean(np.square(residue))), 1e-12)) * 10 ** (
+        -down_db / 20
+    )
+    return voice + np.float32(gain) * residue
+
+
+def fit_and_report(parts: dict[str, list[Group]], base: Calibration, **source: str) -> Calibration:
+    """Fit on four fifths of the groups, say how each part does on the rest, fit on everything."""
+    rest = [group for groups in parts.values() for number, group in enumerate(groups) if number % 5]
+    calibration = fit(list(chain(*rest)), base=base, **source)
+    for name, groups in parts.items():
+        probabilities, right, hits = [], [], []
+        for example in chain(*groups[::5]):
+            choice = calibration.choose(
+                [True, True],
+                text_scores=example.text_scores,
+                words=example.words,
+                voice_scores=example.voice_scores,
+                **source,
+            )
+            probabilities.append(float(choice.probabilities[choice.index]))
+            right.append(choice.index == example.right)
+            if example.right is not None:
+                hits.append(choice.index == example.right)
+        low, high = wilson_interval(sum(hits), len(hits))
+        print(
+            f"{name}: {sum(hits)} of {len(hits)} held-out choices are right ({np.mean(hits):.1%}, 95 % interval "
+            f"{low:.1%} to {high:.1%}); calibration error {expected_calibration_error(probabilities, right):.3f}"
+        )
+    return fit(list(chain(*chain(*parts.values()))), base=base, **source)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with speech/utterances.jsonl and dialogues/"
+    )
+    parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
+    parser.add_argument(
+        "--dialogues", type=int, default=250, help="text dialogues of each corpus (%(default)s)"
+    )
+    parser.add_argument("--talkers", type=int, default=300, help="talkers to compare (%(default)s)")
+    parser.add_argument(
+        "--limit", type=int, help="utterances to transcribe (default: all that have a history)"
+    )
+    parser.add_argument("--absent-prior", type=float, default=0.1, help="share of recordings without target")
+    parser.add_argument("--abstain-below", type=float, default=0.5, help="probability to rely on")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+
+    rng = random.Random(options.seed)
+    utterances = read_utterances(options.data / "speech" / "utterances.jsonl", split="train")
+    base = Calibration(absent_prior=options.absent_prior, abstain_below=options.abstain_below)
+    recogniser, scorer = Recogniser(), MiniLMScorer()
+    spoken = [
+        one for one in utterances if one.history and one.text and one.extra.get("corpus") == "librispeech"
+    ]
+    cache = options.output.with_suffix(".transcripts.jsonl")
+    heard = hear_speech(spoken[: options.limit], cache, recogniser)
+    share = len(recogniser.wrong) / max(1, len(recogniser.right) + len(recogniser.wrong))
+    print(f"{len(heard)} utterances transcribed, {share:.0%} of the words wrong")
+    written = hear_dialogues(options.data / "dialogues", options.dialogues, recogniser, rng)
+    texts = {
+        "transcripts of speech": text_examples(heard, scorer, rng, "scoring transcripts"),
+        "text dialogues": text_examples(written, scorer, rng, "scoring dialogues"),
+    }
+    calibration = fit_and_report(texts, base, scorer=scorer.name)
+    voices = {"voices": voice_examples(utterances, options.talkers, rng)}
+    calibration = fit_and_report(voices, calibration, voice_encoder=ResemblyzerEncoder.name)
+    write_text(options.output, json.dumps(calibration.to_dict(), indent=2) + "\n")
+    print(options.output)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except CseError as error:
+        raise SystemExit(f"{Path(__file__).name}: {error}") from None
