@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
-from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -24,51 +23,10 @@ from cse.errors import (
     TargetAbsentError,
 )
 from cse.evaluation.metrics import si_sdr
-from cse.selection.calibration import Choice
+from cse.testing.models import SAMPLE_RATE as RATE
+from cse.testing.models import told_extractor
 
-RATE = 16000
 HISTORY = [Turn("Where shall we meet?", "Ana")]
-
-
-class SplitByFrequency(torch.nn.Module):
-    """Talker 0 is what lies below 1 kHz, talker 1 the rest."""
-
-    sample_rate = RATE
-    talkers = 2
-
-    def forward(self, mixture: torch.Tensor) -> torch.Tensor:
-        spectrum = torch.fft.rfft(mixture)
-        low = torch.fft.rfftfreq(mixture.shape[-1], 1 / RATE) < 1000
-        return torch.stack(
-            [torch.fft.irfft(spectrum * part, mixture.shape[-1]) for part in (low, ~low)], dim=1
-        )
-
-
-@dataclass
-class ToldChooser:
-    """Chooses what it was told; remembers what it was asked."""
-
-    index: int = 0
-    p_none: float = 0.1
-    asked: list[dict] = field(default_factory=list)
-
-    def choose(self, candidates, sample_rate, history, **cues) -> Choice:
-        self.asked.append({"candidates": candidates, "sample_rate": sample_rate, "history": history, **cues})
-        probabilities = np.full(len(candidates), 0.1)
-        probabilities[self.index] = 0.9 - self.p_none
-        return make_choice(self.index, probabilities, self.p_none)
-
-
-def make_choice(index: int, probabilities: np.ndarray, p_none: float) -> Choice:
-    return Choice(
-        index=index,
-        probabilities=probabilities,
-        p_none=p_none,
-        abstained=False,
-        target_present=p_none < 0.5,
-        transcripts=(None,) * len(probabilities),
-        audible=np.ones(len(probabilities), bool),
-    )
 
 
 def voices(rate: int = RATE, seconds: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
@@ -77,15 +35,11 @@ def voices(rate: int = RATE, seconds: float = 2.0) -> tuple[np.ndarray, np.ndarr
     return low, high
 
 
-def extractor(chooser: ToldChooser | None = None, **options) -> Extractor:
-    return Extractor(separator=SplitByFrequency(), chooser=chooser or ToldChooser(), name="told", **options)
-
-
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000])
 def test_rate_length_and_level_are_those_of_the_recording(rate, tmp_path):
     low, high = voices(rate, 1.337)
     soundfile.write(tmp_path / "note.wav", low + 0.5 * high, rate)
-    result = extractor(ToldChooser(index=1)).extract(tmp_path / "note.wav", HISTORY)
+    result = told_extractor(1).extract(tmp_path / "note.wav", HISTORY)
     assert result.sample_rate == rate
     assert result.waveform.shape == low.shape
     assert result.waveform.dtype == np.float32
@@ -101,25 +55,25 @@ def test_every_form_of_input_gives_the_same_voice(tmp_path):
     mixture = low + high
     path = tmp_path / "note.wav"
     soundfile.write(path, mixture, RATE, subtype="FLOAT")
-    expected = extractor().extract(path, HISTORY).waveform
+    expected = told_extractor().extract(path, HISTORY).waveform
     data = path.read_bytes()
     for source in (str(path), data, io.BytesIO(data)):
-        assert np.array_equal(extractor().extract(source, HISTORY).waveform, expected)
+        assert np.array_equal(told_extractor().extract(source, HISTORY).waveform, expected)
     for array in (mixture, torch.from_numpy(mixture), np.stack([mixture, mixture])):
-        result = extractor().extract(array, HISTORY, sample_rate=RATE)
+        result = told_extractor().extract(array, HISTORY, sample_rate=RATE)
         assert np.allclose(result.waveform, expected, atol=1e-6)
 
 
 def test_long_recordings_go_through_windows_and_come_out_whole():
     low, high = voices(seconds=9.3)
-    result = extractor(window_s=2.0, overlap_s=0.5).extract(low + high, HISTORY, sample_rate=RATE)
+    result = told_extractor(window_s=2.0, overlap_s=0.5).extract(low + high, HISTORY, sample_rate=RATE)
     assert len(result.waveform) == len(low)
     assert si_sdr(result.waveform, low) > 30
 
 
 def test_candidates_and_dictionary_follow_the_contract():
     low, high = voices()
-    result = extractor(ToldChooser(index=1)).extract(low + high, HISTORY, sample_rate=RATE)
+    result = told_extractor(1).extract(low + high, HISTORY, sample_rate=RATE)
     assert [len(candidate.waveform) for candidate in result.candidates] == [len(low)] * 2
     assert result.waveform is result.candidates[1].waveform
     assert result.probability == result.candidates[1].probability
@@ -132,9 +86,9 @@ def test_candidates_and_dictionary_follow_the_contract():
 
 def test_the_chooser_gets_history_voice_and_name():
     low, high = voices()
-    chooser = ToldChooser()
-    extractor(chooser).extract(low + high, HISTORY, sample_rate=RATE, enrollment=low, target="Ben")
-    asked = chooser.asked[0]
+    told = told_extractor()
+    told.extract(low + high, HISTORY, sample_rate=RATE, enrollment=low, target="Ben")
+    asked = told.chooser.asked[0]
     assert asked["history"] == HISTORY
     assert asked["target"] == "Ben"
     assert np.allclose(asked["enrollment"].waveform, low)
@@ -144,14 +98,14 @@ def test_the_chooser_gets_history_voice_and_name():
 def test_without_history_and_enrollment_the_cue_is_missing():
     low, _ = voices()
     with pytest.raises(MissingCueError, match="expected at least one"):
-        extractor().extract(low, sample_rate=RATE)
+        told_extractor().extract(low, sample_rate=RATE)
 
 
 def test_an_empty_history_is_a_guess_and_says_so():
     low, high = voices()
-    result = extractor().extract(low + high, [], sample_rate=RATE)
+    result = told_extractor().extract(low + high, [], sample_rate=RATE)
     assert any("guess" in warning for warning in result.warnings)
-    assert not extractor().extract(low + high, HISTORY, sample_rate=RATE).warnings
+    assert not told_extractor().extract(low + high, HISTORY, sample_rate=RATE).warnings
 
 
 @pytest.mark.parametrize(
@@ -170,7 +124,7 @@ def test_an_empty_history_is_a_guess_and_says_so():
 def test_bad_audio_is_a_clear_error(audio, error):
     rate = RATE if isinstance(audio, np.ndarray) else None
     with pytest.raises(error) as caught:
-        extractor().extract(audio, HISTORY, sample_rate=rate)
+        told_extractor().extract(audio, HISTORY, sample_rate=rate)
     assert "\n" not in str(caught.value)
 
 
@@ -178,12 +132,12 @@ def test_bad_audio_is_a_clear_error(audio, error):
 def test_a_history_that_is_no_text_is_a_clear_error(history):
     low, _ = voices()
     with pytest.raises(HistoryError):
-        extractor().extract(low, history, sample_rate=RATE)
+        told_extractor().extract(low, history, sample_rate=RATE)
 
 
 def test_absent_targets_are_treated_as_asked():
     low, high = voices()
-    absent = extractor(ToldChooser(p_none=0.7))
+    absent = told_extractor(p_none=0.7)
 
     def result(policy):
         return absent.extract(low + high, HISTORY, sample_rate=RATE, on_absent=policy)
@@ -200,14 +154,14 @@ def test_absent_targets_are_treated_as_asked():
 def test_it_stops_when_asked_to():
     low, high = voices(seconds=5)
     with pytest.raises(CancelledError):
-        extractor(window_s=1.0, overlap_s=0.2).extract(
+        told_extractor(window_s=1.0, overlap_s=0.2).extract(
             low + high, HISTORY, sample_rate=RATE, should_stop=lambda: True
         )
 
 
 def test_batches_and_coroutines_give_what_single_calls_give():
     low, high = voices()
-    one = extractor()
+    one = told_extractor()
     alone = one.extract(low + high, HISTORY, sample_rate=RATE).waveform
     batch = one.extract_batch([low + high, low], [HISTORY, HISTORY], sample_rate=RATE)
     assert np.array_equal(batch[0].waveform, alone)
@@ -216,9 +170,9 @@ def test_batches_and_coroutines_give_what_single_calls_give():
     assert np.array_equal(later.waveform, alone)
 
 
-def test_threads_share_an_extractor():
+def test_threads_share_an_told_extractor():
     low, high = voices()
-    one = extractor()
+    one = told_extractor()
     alone = one.extract(low + high, HISTORY, sample_rate=RATE).waveform
     found: list[np.ndarray] = []
     threads = [
@@ -239,7 +193,7 @@ def test_warnings_of_the_recording_reach_the_result():
     low, high = voices()
     clipped = np.clip(20 * (low + high), -1, 1)
     assert read_audio(clipped, sample_rate=RATE).warnings
-    assert extractor().extract(clipped, HISTORY, sample_rate=RATE).warnings
+    assert told_extractor().extract(clipped, HISTORY, sample_rate=RATE).warnings
 
 
 def test_a_model_that_does_not_separate_is_refused(tmp_path):

@@ -1,0 +1,101 @@
+"""Models that are known exactly, for tests: a separator by frequency and a chooser that says what it was told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cse.audio import Recording
+from cse.extractor import Extractor
+from cse.history import Turn
+from cse.models.backbones.conv_tasnet import ConvTasNet
+from cse.models.filterbanks import STFTFilterbank
+from cse.models.separator import Separator
+from cse.selection.calibration import Choice
+
+SAMPLE_RATE = 16000
+CUTOFF_HZ = 1000
+
+
+class SplitByFrequency(Separator):
+    """Two talkers: one is what lies below 1 kHz, the other what lies above."""
+
+    def __init__(self) -> None:
+        network = ConvTasNet(channels=4, talkers=2, bottleneck=1, hidden=1, blocks=1, repeats=1)
+        super().__init__(
+            filterbank=STFTFilterbank(channels=4, hop_size=1), backbone=network, sample_rate=SAMPLE_RATE
+        )
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        """(B, T) -> (B, 2, T)."""
+        samples = mixture.shape[-1]
+        spectrum = torch.fft.rfft(mixture)
+        low = torch.fft.rfftfreq(samples, 1 / SAMPLE_RATE) < CUTOFF_HZ
+        return torch.stack([torch.fft.irfft(spectrum * part, samples) for part in (low, ~low)], dim=1)
+
+
+class ToldChooser:
+    """Chooses what it was told, and remembers what it was asked.
+
+    Args:
+        index: The talker to choose.
+        p_none: Probability that nobody continues the history.
+    """
+
+    def __init__(self, index: int = 0, *, p_none: float = 0.1) -> None:
+        self.index = index
+        self.p_none = p_none
+        self.asked: list[dict[str, Any]] = []
+
+    def choose(
+        self,
+        candidates: Sequence[np.ndarray],
+        sample_rate: int,
+        history: Sequence[Turn] | None = None,
+        *,
+        enrollment: Recording | None = None,
+        target: str | None = None,
+    ) -> Choice:
+        """See `cse.selection.chooser.Chooser.choose`."""
+        self.asked.append(
+            {
+                "candidates": candidates,
+                "sample_rate": sample_rate,
+                "history": history,
+                "enrollment": enrollment,
+                "target": target,
+            }
+        )
+        others = 0.1 * (1 - self.p_none)
+        probabilities = np.full(len(candidates), others)
+        probabilities[self.index] = 1 - self.p_none - others * (len(candidates) - 1)
+        return Choice(
+            index=self.index,
+            probabilities=probabilities,
+            p_none=self.p_none,
+            abstained=False,
+            target_present=self.p_none < 0.5,
+            audible=np.ones(len(candidates), bool),
+            transcripts=(None,) * len(candidates),
+        )
+
+
+def told_extractor(
+    index: int = 0, *, p_none: float = 0.1, window_s: float = 20.0, overlap_s: float = 4.0
+) -> Extractor:
+    """An extractor that splits by frequency and returns the talker it was told to.
+
+    >>> time = np.arange(16000) / 16000
+    >>> low, high = (np.sin(2 * np.pi * hz * time) for hz in (300, 2500))
+    >>> result = told_extractor(1).extract(low + high, [Turn("Hi")], sample_rate=16000)
+    >>> bool(np.allclose(result.waveform, high, atol=0.1))
+    True
+    """
+    chooser: Any = ToldChooser(index, p_none=p_none)
+    return Extractor(
+        separator=SplitByFrequency(), chooser=chooser, name="told", window_s=window_s, overlap_s=overlap_s
+    )
