@@ -91,7 +91,8 @@ class _Mixer:
     def run(self, channel: int | None) -> np.ndarray:
         """(T,) float32: the mean of the channels, or the one channel."""
         max_frames = int(self._max_duration_s * self._stream.sample_rate)
-        parts: list[np.ndarray] = []
+        # a bytearray grows in place: an hour at 48 kHz is 700 MB, which should not be there twice
+        samples = bytearray()
         frames = 0
         for block in self._stream.blocks:
             frames += len(block)
@@ -103,8 +104,8 @@ class _Mixer:
                 )
             mono = block.mean(axis=1, dtype=np.float32) if channel is None else block[:, channel]
             self._measure(block, mono)
-            parts.append(np.ascontiguousarray(mono))
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+            samples += mono.astype(np.float32, copy=False).tobytes()
+        return np.frombuffer(samples, np.float32)
 
     def _measure(self, block: np.ndarray, mono: np.ndarray) -> None:
         magnitude = np.abs(block)
