@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cse.errors import ConfigError
-from cse.selection.calibration import Calibration, TextWeights, VoiceWeights, softmax_with_none
+from cse.selection.calibration import Calibration, TextWeights, VoiceWeights
 
 # What the weights are drawn to where the data say little: standard deviations of their logarithms, and of the
 # offset.
@@ -63,35 +63,67 @@ def fit(
         )
     start = _pack(base, scorer, voice_encoder)
     spread = _spread(len(start), scorer is not None)
+    stacks = _stack(examples, scorer is not None, voice_encoder is not None)
 
     def loss(parameters: np.ndarray) -> float:
         calibration = _unpack(parameters, base, scorer, voice_encoder)
+        text = None if scorer is None else calibration.text[scorer]
+        voice = None if voice_encoder is None else calibration.voice[voice_encoder]
         pull = 0.5 * float(np.sum(np.square((parameters - start) / spread)))
-        return pull + _negative_log_likelihood(calibration, examples, float(absent), scorer, voice_encoder)
+        return pull + sum(stack.negative_log_likelihood(text, voice, float(absent)) for stack in stacks)
 
     found = minimize(loss, start, method="L-BFGS-B")
     return _unpack(found.x, base, scorer, voice_encoder)
 
 
-def _negative_log_likelihood(
-    calibration: Calibration,
-    examples: Sequence[Example],
-    absent: float,
-    scorer: str | None,
-    voice_encoder: str | None,
-) -> float:
-    total = 0.0
+@dataclass(frozen=True)
+class _Stack:
+    """N examples of one form: the same number of talkers S and the same cues; `right` (N,) is S for none of them."""
+
+    right: np.ndarray
+    text_scores: np.ndarray | None
+    words: np.ndarray | None
+    voice_scores: np.ndarray | None
+    talkers: int
+
+    def negative_log_likelihood(
+        self, text: TextWeights | None, voice: VoiceWeights | None, absent: float
+    ) -> float:
+        log_odds = np.zeros((len(self.right), self.talkers))
+        if text is not None and self.text_scores is not None and self.words is not None:
+            log_odds += text.log_odds(self.text_scores, self.words)
+        if voice is not None and self.voice_scores is not None:
+            log_odds += voice.log_odds(self.voice_scores)
+        prior = np.log([(1 - absent) / self.talkers] * self.talkers + [absent])
+        logits = np.pad(log_odds, ((0, 0), (0, 1))) + prior
+        highest = logits.max(axis=1, keepdims=True)
+        log_total = highest[:, 0] + np.log(np.exp(logits - highest).sum(axis=1))
+        return float((log_total - logits[np.arange(len(logits)), self.right]).sum())
+
+
+def _stack(examples: Sequence[Example], with_text: bool, with_voice: bool) -> list[_Stack]:
+    """Examples that have one of the cues, those of one form together."""
+    forms: dict[tuple[int, bool, bool], list[Example]] = {}
     for example in examples:
-        log_odds = np.zeros(())
-        if scorer is not None and example.text_scores is not None and example.words is not None:
-            log_odds = log_odds + calibration.text[scorer].log_odds(example.text_scores, example.words)
-        if voice_encoder is not None and example.voice_scores is not None:
-            log_odds = log_odds + calibration.voice[voice_encoder].log_odds(example.voice_scores)
-        if log_odds.ndim:
-            probabilities, p_none = softmax_with_none(log_odds, absent)
-            likelihood = p_none if example.right is None else float(probabilities[example.right])
-            total -= float(np.log(max(likelihood, 1e-300)))
-    return total
+        text = with_text and example.text_scores is not None and example.words is not None
+        voice = with_voice and example.voice_scores is not None
+        scores = example.text_scores if text else example.voice_scores
+        if scores is not None and (text or voice):
+            forms.setdefault((len(scores), text, voice), []).append(example)
+    return [
+        _Stack(
+            right=np.array([talkers if one.right is None else one.right for one in group]),
+            text_scores=_rows(one.text_scores for one in group) if text else None,
+            words=_rows(one.words for one in group) if text else None,
+            voice_scores=_rows(one.voice_scores for one in group) if voice else None,
+            talkers=talkers,
+        )
+        for (talkers, text, voice), group in forms.items()
+    ]
+
+
+def _rows(values: Iterable[np.ndarray | None]) -> np.ndarray:
+    return np.stack([value for value in values if value is not None])
 
 
 def _pack(calibration: Calibration, scorer: str | None, voice_encoder: str | None) -> np.ndarray:
