@@ -18,7 +18,7 @@ from pytorch_lightning.callbacks import (
 )
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from cse.checkpoint import save_checkpoint
+from cse.checkpoint import load_checkpoint, load_state, save_checkpoint
 from cse.training.datamodule import DynamicMixingData
 from cse.training.system import SeparationSystem
 
@@ -31,6 +31,7 @@ class TrainerConfig:
 
     Attributes:
         max_steps: Optimiser steps in all.
+        init_from: Checkpoint (packaged name or path) whose weights training starts from; null starts from scratch.
         ema_decay: Keep an exponential moving average of the weights, and finish with it; null does not.
         precision: Lightning's, e.g. 32-true or bf16-mixed.
         accelerator: Lightning's: auto, cpu, gpu, …
@@ -45,6 +46,7 @@ class TrainerConfig:
     """
 
     max_steps: int
+    init_from: str | None = None
     ema_decay: float | None = None
     precision: str = "32-true"
     accelerator: str = "auto"
@@ -84,6 +86,8 @@ def train(
     if config.compile_model:
         system.model.compile()
     last = output / "checkpoints" / LAST
+    if config.init_from is not None and not last.exists():
+        load_state(system.model, load_checkpoint(config.init_from).state)
     trainer.fit(system, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
     if trainer.is_global_zero:
         result = trainer.callback_metrics.get("validation/si_sdri_db")

@@ -70,6 +70,23 @@ def test_the_finished_checkpoint_separates(corpus, tmp_path):
     assert "3 steps" in checkpoint.card
 
 
+def test_training_may_start_from_another_model_but_a_resumed_run_does_not(corpus, tmp_path, capsys):
+    frozen = [*TINY, *corpus, "optimizer.learning_rate=0.0", "seed=1", "trainer.checkpoint_every_steps=1"]
+    assert main(["train", *TINY, *corpus, f"output={tmp_path / 'first'}", "trainer.max_steps=2"]) == 0
+    start = f"trainer.init_from={tmp_path / 'first' / 'model'}"
+    assert main(["train", *frozen, start, f"output={tmp_path / 'second'}", "trainer.max_steps=1"]) == 0
+    first, second = weights(tmp_path / "first"), weights(tmp_path / "second")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    other = f"trainer.init_from={tmp_path / 'other' / 'model'}"
+    assert main(["train", *TINY, *corpus, f"output={tmp_path / 'other'}", "trainer.max_steps=1", "seed=2"]) == 0
+    assert main(["train", *frozen, other, f"output={tmp_path / 'second'}", "trainer.max_steps=2"]) == 0
+    resumed = weights(tmp_path / "second")
+    assert all(torch.equal(second[name], resumed[name]) for name in second)
+    wrong = [option.replace("repeats=1", "repeats=2") for option in TINY]
+    assert main(["train", *wrong, *corpus, start, f"output={tmp_path / 'third'}", "trainer.max_steps=1"]) == 2
+    assert "cse train: " in capsys.readouterr().err
+
+
 def test_it_learns(corpus, tmp_path):
     steps = ["trainer.max_steps=60", "data.steps_per_epoch=60", "optimizer.learning_rate=0.01"]
     assert main(["train", *TINY, *corpus, *steps, f"output={tmp_path}"]) == 0
