@@ -177,7 +177,12 @@ def write_audio(path: str | os.PathLike[str], waveform: np.ndarray | torch.Tenso
     with atomic_write(path) as beside:
         try:
             with soundfile.SoundFile(
-                beside, "w", samplerate=int(sample_rate), channels=len(samples), format=container, subtype=subtype
+                beside,
+                "w",
+                samplerate=int(sample_rate),
+                channels=len(samples),
+                format=container,
+                subtype=subtype,
             ) as file:
                 # in blocks, because libsndfile's Ogg encoders put what they get on the stack
                 for start in range(0, samples.shape[1], _BLOCK_SAMPLES):

@@ -1,4 +1,4 @@
-"""Speed and memory, as tables: `make bench`. Nothing here fails for being slow: machines differ, ratios within a run do not."""
+"""Speed and memory, as tables: `make bench`. Nothing fails for being slow; ratios within one run are what counts."""
 
 from __future__ import annotations
 

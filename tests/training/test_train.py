@@ -78,7 +78,9 @@ def test_training_may_start_from_another_model_but_a_resumed_run_does_not(corpus
     first, second = weights(tmp_path / "first"), weights(tmp_path / "second")
     assert all(torch.equal(first[name], second[name]) for name in first)
     other = f"trainer.init_from={tmp_path / 'other' / 'model'}"
-    assert main(["train", *TINY, *corpus, f"output={tmp_path / 'other'}", "trainer.max_steps=1", "seed=2"]) == 0
+    assert (
+        main(["train", *TINY, *corpus, f"output={tmp_path / 'other'}", "trainer.max_steps=1", "seed=2"]) == 0
+    )
     assert main(["train", *frozen, other, f"output={tmp_path / 'second'}", "trainer.max_steps=2"]) == 0
     resumed = weights(tmp_path / "second")
     assert all(torch.equal(second[name], resumed[name]) for name in second)

@@ -123,7 +123,7 @@ def text_examples(heard: Sequence[Heard], scorer: Scorer, rng: random.Random, de
     """Three choices for each utterance: twice against another one, once between two others."""
     groups = []
     for own in tqdm(heard, desc=desc, unit="history"):
-        others = [one for one in rng.sample(heard, 12) if one.owner != own.owner][:4]
+        others = rng.sample([one for one in heard if one.owner != own.owner], 4)
         voices = [own, *others]
         scores = scorer.score(own.history, [one.text for one in voices])
         words = np.array([one.words for one in voices])
