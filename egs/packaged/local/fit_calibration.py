@@ -14,7 +14,7 @@ import gzip
 import json
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -38,6 +38,8 @@ RATE_HZ = 16000
 UNSEEN_DIALOGUES = {"dailytalk-0", "dailytalk-1"}  # development set
 PAIRS: tuple[tuple[int | None, list[int]], ...] = ((0, [0, 1]), (0, [0, 2]), (None, [3, 4]))
 """Which of the voices (the right one first, then four others) meet in a choice, and which of the two is right."""
+
+ABSENT_SHARE = 1 / 3  # of these choices; how often it is in use is another matter (--absent-prior)
 
 Group = list[Example]
 
@@ -172,7 +174,7 @@ def _with_residue(voice: np.ndarray, other: np.ndarray, down_db: float) -> np.nd
 def fit_and_report(parts: dict[str, list[Group]], base: Calibration, **source: str) -> Calibration:
     """Fit on four fifths of the groups, say how each part does on the rest, fit on everything."""
     rest = [group for groups in parts.values() for number, group in enumerate(groups) if number % 5]
-    calibration = fit(list(chain(*rest)), base=base, **source)
+    calibration = replace(fit(list(chain(*rest)), base=base, **source), absent_prior=ABSENT_SHARE)
     for name, groups in parts.items():
         probabilities, right, hits = [], [], []
         for example in chain(*groups[::5]):
