@@ -83,15 +83,15 @@ class CausalLMScorer:
             (S,) float64, nats per token; 0 for a candidate without words, and where there is no history.
         """
         scores = np.zeros(len(candidates))
-        speaker = next_speaker if next_speaker is not None else likely_next_speaker(history)
-        texts = {number: self._encode(" " + " ".join(text.split())) for number, text in enumerate(candidates)}
         spoken = [number for number, text in enumerate(candidates) if text.strip()]
         if not history or not spoken:
             return scores
-        continuations = [texts[number][: self._max_tokens // 2] for number in spoken]
-        room = self._max_tokens - max(len(tokens) for tokens in continuations)
-        informed = self._log_probabilities(self._context(history, speaker, room), continuations)
-        uninformed = self._log_probabilities(self._context([], speaker, room), continuations)
+        speaker = next_speaker if next_speaker is not None else likely_next_speaker(history)
+        texts = [self._encode(" " + " ".join(candidates[number].split())) for number in spoken]
+        texts = [tokens[: self._max_tokens // 2] for tokens in texts]
+        room = self._max_tokens - max(len(tokens) for tokens in texts)
+        informed = self._log_probabilities(self._context(history, speaker, room), texts)
+        uninformed = self._log_probabilities(self._context([], speaker, room), texts)
         scores[spoken] = informed - uninformed
         return scores
 
