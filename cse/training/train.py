@@ -81,6 +81,9 @@ def train(
 
     Returns:
         The folder of the finished checkpoint.
+
+    Raises:
+        KeyboardInterrupt: If the run was stopped by Ctrl-C or SIGTERM; the same call goes on from its last checkpoint.
     """
     trainer = _trainer(config, output, steps_per_epoch=data.steps_per_epoch)
     if config.compile_model:
@@ -88,7 +91,10 @@ def train(
     last = output / "checkpoints" / LAST
     if config.init_from is not None and not last.exists():
         load_state(system.model, load_checkpoint(config.init_from).state)
-    trainer.fit(system, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
+    try:
+        trainer.fit(system, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
+    except SystemExit as stop:  # what Lightning makes of Ctrl-C and SIGTERM; the latter with exit code 0
+        raise KeyboardInterrupt from stop
     if trainer.is_global_zero:
         result = trainer.callback_metrics.get("validation/si_sdri_db")
         card = _card(name, data, trainer.global_step, None if result is None else float(result))

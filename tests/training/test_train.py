@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +128,32 @@ def test_two_processes_train_together_and_validate_like_one(corpus, tmp_path):
     for name, tensor in results[1][0].items():
         assert torch.allclose(tensor, results[2][0][name], atol=2e-4), name
     assert results[1][1] == pytest.approx(results[2][1], abs=0.02)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_told_to_stop_says_so_and_leaves_no_model(corpus, tmp_path, stop):
+    command = [
+        sys.executable,
+        "-m",
+        "cse",
+        "train",
+        *TINY,
+        *corpus,
+        f"output={tmp_path}",
+        "trainer.max_steps=100000",
+    ]
+    process = subprocess.Popen(
+        [*command, "trainer.checkpoint_every_steps=2"],
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(stop)
+    message = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert message.endswith("cse train: interrupted\n")
+    assert not (tmp_path / "model").exists()
 
 
 def test_every_experiment_composes_and_builds():
