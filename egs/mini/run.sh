@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Mini recipe: from nothing to a trained and scored separator in 20 minutes on two CPU cores, without a network.
+# Mini recipe: the whole way from a corpus to a scored model in 20 minutes on two CPU cores, without a network.
 # The synthesiser flite speaks short dialogues, two of them are mixed in a room, and the model is judged by whether
 # it returns the voice that continues its dialogue. The stages:
 #
