@@ -142,15 +142,22 @@ def test_a_run_that_is_told_to_stop_says_so_and_leaves_no_model(corpus, tmp_path
         f"output={tmp_path}",
         "trainer.max_steps=100000",
     ]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*command, "trainer.checkpoint_every_steps=2"],
-        stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    process.send_signal(stop)
-    message = process.communicate(timeout=60)[1]
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        # a test run in the background ignores Ctrl-C, and its children with it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        try:
+            deadline = time.monotonic() + 120
+            while not (tmp_path / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
+                time.sleep(0.2)
+            process.send_signal(stop)
+            message = process.communicate(timeout=60)[1]
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert message.endswith("cse train: interrupted\n")
     assert not (tmp_path / "model").exists()
