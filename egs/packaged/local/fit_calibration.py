@@ -1,25 +1,24 @@
 """Fit how much to trust text and voice: the calibration of the offline chooser, from training data only.
 
 Text: what pocketsphinx hears of LibriSpeech utterances (split train), after the sentences before them; and turns of
-text dialogues that no scorer was trained on, with recognition errors as often, as confident and as wrong as in that
-speech. Voice: utterances of one talker, with a residue of another one as separation leaves it. Every choice is
-between two voices, and in a third of them neither is right. One fifth of the choices is held out to say how good the
-fit is; then everything is used.
+text dialogues with recognition errors as often, as confident and as wrong as in that speech. Voice: utterances of one
+talker, with a residue of another one as separation leaves it. Every choice is between two voices, and in a third of
+them neither is right. One fifth is held out to say how good the fit is; then everything is used.
 """
 
 from __future__ import annotations
 
 import argparse
+import difflib
+import gzip
 import json
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from dialogues import read_dialogues
-from recogniser import Recogniser, Words, hear_speech, spoken_after_history
 from tqdm import tqdm
 
 from cse.audio import load_waveform
@@ -32,11 +31,11 @@ from cse.selection.calibration import Calibration
 from cse.selection.fitting import Example, fit
 from cse.selection.ge2e import ResemblyzerEncoder
 from cse.selection.minilm import MiniLMScorer
-from cse.selection.response import ResponseScorer
 from cse.selection.scorer import Scorer
-from cse.selection.sentences import SentenceEncoder
+from cse.selection.sphinx import PocketSphinxTranscriber
 
 RATE_HZ = 16000
+UNSEEN_DIALOGUES = {"dailytalk-0", "dailytalk-1"}  # development set
 PAIRS: tuple[tuple[int | None, list[int]], ...] = ((0, [0, 1]), (0, [0, 2]), (None, [3, 4]))
 """Which of the voices (the right one first, then four others) meet in a choice, and which of the two is right."""
 
@@ -55,27 +54,78 @@ class Heard:
     words: float
 
 
-def heard(owner: str, history: Sequence[Turn], words: Words) -> Heard:
-    text = " ".join(word for word, _ in words)
-    return Heard(owner, list(history), text, sum(confidence for _, confidence in words))
+@dataclass
+class Recogniser:
+    """Makes the errors of pocketsphinx on text that nobody spoke."""
+
+    right: list[float] = field(default_factory=list)  # confidences of words that were right
+    wrong: list[tuple[str, float]] = field(
+        default_factory=list
+    )  # words that were not said, and their confidences
+
+    def learn(self, said: str, heard: Sequence[tuple[str, float]]) -> None:
+        matcher = difflib.SequenceMatcher(
+            None, said.lower().split(), [word for word, _ in heard], autojunk=False
+        )
+        matched = {block.b + step for block in matcher.get_matching_blocks() for step in range(block.size)}
+        for position, (word, confidence) in enumerate(heard):
+            if position in matched:
+                self.right.append(confidence)
+            else:
+                self.wrong.append((word, confidence))
+
+    def hear(self, said: str, rng: random.Random) -> tuple[str, float]:
+        share_right = len(self.right) / (len(self.right) + len(self.wrong))
+        words = said.lower().split()
+        heard = [
+            (word, rng.choice(self.right)) if rng.random() < share_right else rng.choice(self.wrong)
+            for word in words
+        ]
+        return " ".join(word for word, _ in heard), sum(confidence for _, confidence in heard)
 
 
-def hear_dialogues(folder: Path, max_turns: int, recogniser: Recogniser, rng: random.Random) -> list[Heard]:
-    """One turn of each dialogue that was held out from training, as the recogniser might have heard it."""
-    corpora = read_dialogues(folder, held_out=True, max_turns=max_turns, rng=rng)
+def hear_speech(utterances: Iterable[Utterance], cache: Path, recogniser: Recogniser) -> list[Heard]:
+    """Transcribe the first 1.5 to 8 s of each utterance; what `cache` holds from an earlier run is not done again."""
+    transcriber = PocketSphinxTranscriber()
+    lines = cache.read_text(encoding="utf-8").splitlines() if cache.exists() else []
+    known = {entry["id"]: entry["words"] for entry in map(json.loads, lines)}
     result = []
-    for number, turns in enumerate(chain(*corpora.values())):
-        position = rng.randrange(1, len(turns))
-        words = recogniser.hear(turns[position].text, rng)
-        result.append(heard(str(number), turns[:position], words))
+    with cache.open("a", encoding="utf-8") as file:
+        for utterance in tqdm(list(utterances), desc="transcribing", unit="utterance"):
+            if utterance.id not in known:
+                duration_s = random.Random(utterance.id).uniform(1.5, 8.0)
+                waveform = load_waveform(utterance.audio, RATE_HZ)[: round(duration_s * RATE_HZ)]
+                transcript = transcriber.transcribe(waveform, RATE_HZ)
+                known[utterance.id] = [(word.text, word.confidence) for word in transcript.words]
+                file.write(json.dumps({"id": utterance.id, "words": known[utterance.id]}) + "\n")
+                file.flush()
+            words = known[utterance.id]
+            recogniser.learn(utterance.text or "", words)
+            text, expected = " ".join(word for word, _ in words), sum(confidence for _, confidence in words)
+            result.append(Heard(utterance.speaker, list(utterance.history), text, expected))
     return result
 
 
-def text_examples(pool: Sequence[Heard], scorer: Scorer, rng: random.Random, desc: str) -> list[Group]:
+def hear_dialogues(folder: Path, per_corpus: int, recogniser: Recogniser, rng: random.Random) -> list[Heard]:
+    """One turn from each of some dialogues of every corpus, as the recogniser might have heard it."""
+    result = []
+    for path in sorted(folder.glob("*.jsonl.gz")):
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            dialogues = [json.loads(line) for line in file]
+        dialogues = [one for one in dialogues if one["id"] not in UNSEEN_DIALOGUES and len(one["turns"]) > 2]
+        for dialogue in rng.sample(dialogues, min(per_corpus, len(dialogues))):
+            turns = [Turn(turn["text"], turn["speaker"]) for turn in dialogue["turns"]]
+            position = rng.randrange(1, len(turns))
+            text, words = recogniser.hear(turns[position].text, rng)
+            result.append(Heard(f"{path.name} {dialogue['id']}", turns[:position], text, words))
+    return result
+
+
+def text_examples(heard: Sequence[Heard], scorer: Scorer, rng: random.Random, desc: str) -> list[Group]:
     """Three choices for each utterance: twice against another one, once between two others."""
     groups = []
-    for own in tqdm(pool, desc=desc, unit="history"):
-        others = rng.sample([one for one in pool if one.owner != own.owner], 4)
+    for own in tqdm(heard, desc=desc, unit="history"):
+        others = rng.sample([one for one in heard if one.owner != own.owner], 4)
         voices = [own, *others]
         scores = scorer.score(own.history, [one.text for one in voices])
         words = np.array([one.words for one in voices])
@@ -156,7 +206,7 @@ def main() -> None:
     )
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
     parser.add_argument(
-        "--turns", type=int, default=3000, help="most turns of the dialogues of each corpus (%(default)s)"
+        "--dialogues", type=int, default=250, help="text dialogues of each corpus (%(default)s)"
     )
     parser.add_argument("--talkers", type=int, default=300, help="talkers to compare (%(default)s)")
     parser.add_argument(
@@ -169,21 +219,21 @@ def main() -> None:
 
     rng = random.Random(options.seed)
     utterances = read_utterances(options.data / "speech" / "utterances.jsonl", split="train")
-    calibration = Calibration(absent_prior=options.absent_prior, abstain_below=options.abstain_below)
-    recogniser, encoder = Recogniser(), SentenceEncoder(cache_size=50_000)
-    spoken = spoken_after_history(options.data)
-    transcripts = hear_speech(spoken, options.transcripts, recogniser)
-    print(f"{len(spoken)} utterances transcribed, {recogniser.share_wrong:.0%} of the words wrong")
-    speech = [heard(one.speaker, one.history, words) for one, words in zip(spoken, transcripts, strict=True)]
-    dialogues = hear_dialogues(options.data / "dialogues", options.turns, recogniser, rng)
-    for scorer in (MiniLMScorer(encoder=encoder), ResponseScorer(encoder=encoder, head=options.head)):
-        texts = {
-            f"{scorer.name}, transcripts of speech": text_examples(
-                speech, scorer, rng, "scoring transcripts"
-            ),
-            f"{scorer.name}, text dialogues": text_examples(dialogues, scorer, rng, "scoring dialogues"),
-        }
-        calibration = fit_and_report(texts, calibration, scorer=scorer.name)
+    base = Calibration(absent_prior=options.absent_prior, abstain_below=options.abstain_below)
+    recogniser, scorer = Recogniser(), MiniLMScorer()
+    spoken = [
+        one for one in utterances if one.history and one.text and one.extra.get("corpus") == "librispeech"
+    ]
+    cache = options.output.with_suffix(".transcripts.jsonl")
+    heard = hear_speech(spoken[: options.limit], cache, recogniser)
+    share = len(recogniser.wrong) / max(1, len(recogniser.right) + len(recogniser.wrong))
+    print(f"{len(heard)} utterances transcribed, {share:.0%} of the words wrong")
+    written = hear_dialogues(options.data / "dialogues", options.dialogues, recogniser, rng)
+    texts = {
+        "transcripts of speech": text_examples(heard, scorer, rng, "scoring transcripts"),
+        "text dialogues": text_examples(written, scorer, rng, "scoring dialogues"),
+    }
+    calibration = fit_and_report(texts, base, scorer=scorer.name)
     voices = {"voices": voice_examples(utterances, options.talkers, rng)}
     calibration = fit_and_report(voices, calibration, voice_encoder=ResemblyzerEncoder.name)
     write_text(options.output, json.dumps(calibration.to_dict(), indent=2) + "\n")
