@@ -22,7 +22,7 @@ def main() -> None:
 
     checkpoint = load_checkpoint(options.model)
     metrics = json.loads(options.metrics.read_text(encoding="utf-8"))
-    numbers = {key: f"{value:.3g}" if isinstance(value, float) else value for key, value in metrics.items()}
+    numbers = {key: _written(value) for key, value in metrics.items()}
     parameters = sum(tensor.numel() for tensor in checkpoint.state.values())
     card = options.card.read_text(encoding="utf-8").format(parameters=f"{parameters:,}", **numbers)
     config = {
@@ -33,6 +33,12 @@ def main() -> None:
     config.pop("sha256", None)  # of the weights; written anew
     save_checkpoint(options.output, config, checkpoint.state, card)
     print(options.output)
+
+
+def _written(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(_written(item) for item in value)}]"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":
