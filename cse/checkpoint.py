@@ -8,6 +8,7 @@ can only name classes of `cse`. Only names that begin with `hf://` are ever down
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import inspect
@@ -127,7 +128,8 @@ def save_checkpoint(
 def instantiate(config: Any) -> Any:
     """Build what `_target_` names, with the other entries as its keyword arguments, innermost first.
 
-    Mappings without `_target_`, lists and plain values are passed on as they are.
+    Mappings without `_target_`, lists and plain values are passed on as they are. Beside `_target_`, `_partial_: true`
+    asks for a function that builds it once the missing arguments are known, as in Hydra.
 
     Raises:
         CheckpointError: `_target_` is no class of `cse`, or the class does not take these arguments.
@@ -140,18 +142,23 @@ def instantiate(config: Any) -> Any:
         return [instantiate(item) for item in config]
     if not isinstance(config, Mapping):
         return config
-    values = {str(key): instantiate(value) for key, value in config.items() if key != "_target_"}
+    values = {
+        str(key): instantiate(value) for key, value in config.items() if key not in ("_target_", "_partial_")
+    }
     if "_target_" not in config:
         return values
     target = config["_target_"]
     built = _resolve(target)
+    partial = config.get("_partial_") is True
     signature = inspect.signature(built)
     try:
-        signature.bind(**values)
+        (signature.bind_partial if partial else signature.bind)(**values)
     except TypeError as error:
         raise CheckpointError(
             f"{target}: {error}; expected {', '.join(signature.parameters) or 'no arguments'}"
         ) from None
+    if partial:
+        return functools.partial(built, **values)
     try:
         return built(**values)
     except (

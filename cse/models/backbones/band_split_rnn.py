@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from cse.models.backbones.backbone import Backbone
+from cse.models.cues.cue import Cue
+from cse.models.fusion.fusion import FusionFactory
 
 
 class BandSplitRNN(Backbone):
@@ -22,6 +24,8 @@ class BandSplitRNN(Backbone):
         width: Features a band.
         hidden: LSTM units a direction.
         repeats: Number of repeats R.
+        fusion: How cues enter before each repeat; None for a backbone without cues.
+        cue_width: Width of the cue tokens, D.
 
     Raises:
         ValueError: If the bands do not add up to the bins.
@@ -40,15 +44,22 @@ class BandSplitRNN(Backbone):
         width: int = 32,
         hidden: int = 64,
         repeats: int = 4,
+        fusion: FusionFactory | None = None,
+        cue_width: int | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            channels=channels,
+            talkers=talkers,
+            state_width=width,
+            repeats=repeats,
+            fusion=fusion,
+            cue_width=cue_width,
+        )
         if 2 * sum(band_widths) != channels:
             raise ValueError(
                 f"band_widths add up to {sum(band_widths)} bins, expected {channels // 2}, half of the channels; "
                 "widen or narrow the last band"
             )
-        self.channels = channels
-        self.talkers = talkers
         self.band_widths = tuple(band_widths)
         self.entries = nn.ModuleList(
             nn.Sequential(nn.GroupNorm(1, 2 * bins), nn.Conv1d(2 * bins, width, 1))
@@ -65,11 +76,11 @@ class BandSplitRNN(Backbone):
             for bins in self.band_widths
         )
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Features (B, N, L) float -> masks (B, S, N, L), not yet bounded (the filterbank does that)."""
+    def forward(self, features: Tensor, cue: Cue | None = None) -> Tensor:
+        """Features (B, N, L) float and a cue -> masks (B, S, N, L), not yet bounded (the filterbank does that)."""
         state = self._split(features)
-        for repeat in self.repeats:
-            state = repeat(state)
+        for number, repeat in enumerate(self.repeats):
+            state = repeat(self._modulate(number, state, cue))
         return self._join(state)
 
     def _split(self, features: Tensor) -> Tensor:

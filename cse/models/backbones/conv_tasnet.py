@@ -7,6 +7,8 @@ from asteroid.masknn.norms import GlobLN
 from torch import Tensor, nn
 
 from cse.models.backbones.backbone import Backbone
+from cse.models.cues.cue import Cue
+from cse.models.fusion.fusion import FusionFactory
 
 
 class ConvTasNet(Backbone):
@@ -23,6 +25,8 @@ class ConvTasNet(Backbone):
         blocks: Blocks a repeat; dilations 1, 2, 4, …, 2^(blocks − 1).
         repeats: Number of repeats R.
         kernel_size: Frames of a depthwise convolution.
+        fusion: How cues enter before each repeat; None for a backbone without cues.
+        cue_width: Width of the cue tokens, D.
 
     >>> import torch
     >>> net = ConvTasNet(channels=6, talkers=2, bottleneck=4, hidden=8, blocks=2, repeats=1)
@@ -40,10 +44,17 @@ class ConvTasNet(Backbone):
         blocks: int = 8,
         repeats: int = 3,
         kernel_size: int = 3,
+        fusion: FusionFactory | None = None,
+        cue_width: int | None = None,
     ) -> None:
-        super().__init__()
-        self.channels = channels
-        self.talkers = talkers
+        super().__init__(
+            channels=channels,
+            talkers=talkers,
+            state_width=bottleneck,
+            repeats=repeats,
+            fusion=fusion,
+            cue_width=cue_width,
+        )
         self.entry = nn.Sequential(GlobLN(channels), nn.Conv1d(channels, bottleneck, 1))
         self.repeats = nn.ModuleList(
             ConvTasNetRepeat(bottleneck=bottleneck, hidden=hidden, blocks=blocks, kernel_size=kernel_size)
@@ -51,11 +62,11 @@ class ConvTasNet(Backbone):
         )
         self.exit = nn.Sequential(nn.PReLU(), nn.Conv1d(bottleneck, talkers * channels, 1))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Features (B, N, L) float -> masks (B, S, N, L), not yet bounded (the filterbank does that)."""
+    def forward(self, features: Tensor, cue: Cue | None = None) -> Tensor:
+        """Features (B, N, L) float and a cue -> masks (B, S, N, L), not yet bounded (the filterbank does that)."""
         state = self.entry(features)
-        for repeat in self.repeats:
-            state = repeat(state)
+        for number, repeat in enumerate(self.repeats):
+            state = repeat(self._modulate(number, state.transpose(1, 2), cue).transpose(1, 2))
         return self.exit(state).unflatten(1, (self.talkers, self.channels))
 
 

@@ -1,0 +1,1 @@
+"""Fusions: how a cue enters a backbone before each of its repeats. One instance a repeat, with its own weights."""
