@@ -23,11 +23,11 @@ from cse.history import Turn, check_history
 from cse.models.windows import separate_in_windows
 
 if TYPE_CHECKING:
+    from cse.encoders.voice import VoiceEncoder
     from cse.models.separator import Separator
     from cse.selection.chooser import Choice, Chooser
     from cse.selection.scorer import Scorer
     from cse.selection.transcriber import Transcriber
-    from cse.selection.voice import VoiceEncoder
 
 OnAbsent = Literal["best", "error", "silence", "passthrough"]
 History = Iterable[Turn | Mapping[str, str] | str]
@@ -111,7 +111,7 @@ class Extractor:
 
             scorer = CausalLMScorer(scorer, device=device)
         if isinstance(voice_encoder, str | os.PathLike):
-            from cse.selection.ecapa import EcapaEncoder
+            from cse.encoders.ecapa import EcapaEncoder
 
             voice_encoder = EcapaEncoder(voice_encoder)
         chooser = default_chooser(

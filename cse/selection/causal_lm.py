@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from cse.encoders.sources import TRANSFORMERS_FILES, model_folder, quiet_loading
 from cse.errors import CheckpointError, one_line
 from cse.history import Turn, render_context
 from cse.selection.scorer import likely_next_speaker
-from cse.selection.sources import TRANSFORMERS_FILES, model_folder, quiet_loading
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]
 

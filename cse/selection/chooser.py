@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from cse.audio import Recording
+from cse.encoders.voice import VoiceEncoder
 from cse.errors import MissingCueError, MissingExtraError
 from cse.history import Turn
 from cse.selection.calibration import Calibration, Choice
 from cse.selection.scorer import Scorer
 from cse.selection.transcriber import Transcriber, transcribe_all
-from cse.selection.voice import VoiceEncoder
 
 __all__ = ["Choice", "Chooser", "default_chooser"]
 
@@ -207,7 +207,7 @@ def default_chooser(
 
 
 def _offline_voice_encoder() -> VoiceEncoder | None:
-    from cse.selection.ge2e import ResemblyzerEncoder
+    from cse.encoders.ge2e import ResemblyzerEncoder
 
     try:
         return ResemblyzerEncoder()

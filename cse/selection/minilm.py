@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cse.encoders.sources import check_sha256, package_folder, quiet_loading
 from cse.history import Turn
-from cse.selection.sources import check_sha256, package_folder, quiet_loading
 
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of `model.safetensors` of sentence-transformers/all-MiniLM-L6-v2."""

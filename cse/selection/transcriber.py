@@ -9,12 +9,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from cse.audio import resample
+from cse.encoders.voice import SILENCE_PEAK
 
 SPEECH_RATE_HZ = 16000
 """Sample rate that the recognisers here work at."""
-
-SILENCE_PEAK = 1e-4
-"""What never exceeds this (-80 dB below full scale) holds no speech; recognisers make words up from it."""
 
 _TARGET_PEAK = 0.9
 _FRAME_S = 0.02

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from cse.encoders.sources import TRANSFORMERS_FILES, model_folder, quiet_loading
 from cse.errors import CheckpointError, ConfigError, one_line
-from cse.selection.sources import TRANSFORMERS_FILES, model_folder, quiet_loading
 from cse.selection.transcriber import SPEECH_RATE_HZ, Transcript, Word, prepare_speech, split_at_pauses
 
 _PIECE_S = 30.0  # what Whisper's encoder takes at once

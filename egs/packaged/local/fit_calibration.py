@@ -22,6 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cse.audio import load_waveform
+from cse.encoders.ge2e import ResemblyzerEncoder
 from cse.errors import CseError
 from cse.evaluation.statistics import expected_calibration_error, wilson_interval
 from cse.files import write_text
@@ -29,7 +30,6 @@ from cse.history import Turn
 from cse.manifest import Utterance, read_utterances
 from cse.selection.calibration import Calibration
 from cse.selection.fitting import Example, fit
-from cse.selection.ge2e import ResemblyzerEncoder
 from cse.selection.minilm import MiniLMScorer
 from cse.selection.scorer import Scorer
 from cse.selection.sphinx import PocketSphinxTranscriber

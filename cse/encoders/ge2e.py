@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cse.audio import resample
+from cse.encoders.sources import package_folder
+from cse.encoders.voice import SILENCE_PEAK, VOICE_RATE_HZ, WINDOW_S, loud_windows, unit
 from cse.errors import CheckpointError, one_line
-from cse.selection.sources import package_folder
-from cse.selection.transcriber import SILENCE_PEAK
-from cse.selection.voice import VOICE_RATE_HZ, WINDOW_S, loud_windows, unit
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,6 +9,9 @@ import numpy as np
 VOICE_RATE_HZ = 16000
 """Sample rate that the encoders here work at."""
 
+SILENCE_PEAK = 1e-4
+"""What never exceeds this (-80 dB below full scale) holds no speech; recognisers make words up from it."""
+
 WINDOW_S = 1.6
 """Stretch of speech whose loudness is judged as one."""
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cse.audio import resample
+from cse.encoders.sources import model_folder
+from cse.encoders.voice import SILENCE_PEAK, VOICE_RATE_HZ, WINDOW_S, loud_windows, unit
 from cse.errors import CheckpointError, one_line
-from cse.selection.sources import model_folder
-from cse.selection.transcriber import SILENCE_PEAK
-from cse.selection.voice import VOICE_RATE_HZ, WINDOW_S, loud_windows, unit
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from cse.audio import load_waveform
+from cse.encoders import ge2e
+from cse.encoders.ecapa import EcapaEncoder, build_ecapa
+from cse.encoders.ge2e import ResemblyzerEncoder
+from cse.encoders.sources import package_folder
+from cse.encoders.voice import VoiceEncoder, loud_windows, unit
 from cse.errors import CheckpointError, MissingExtraError
-from cse.selection import ge2e
-from cse.selection.ecapa import EcapaEncoder, build_ecapa
-from cse.selection.ge2e import ResemblyzerEncoder
-from cse.selection.sources import package_folder
-from cse.selection.voice import VoiceEncoder, loud_windows, unit
 
 needs_resemblyzer = pytest.mark.skipif(
     importlib.util.find_spec("resemblyzer") is None, reason="the extra [offline] is not installed"
