@@ -21,8 +21,7 @@ def main(argv: list[str]) -> int:
     except ImportError as error:
         raise MissingExtraError(feature="training", extra="train", package="pytorch-lightning") from error
 
-    from cse.training.losses import PITNegativeSISNR
-    from cse.training.system import SeparationSystem
+    from cse.training.system import TrainingSystem
     from cse.training.train import train
 
     schema = _schema()
@@ -36,9 +35,9 @@ def main(argv: list[str]) -> int:
     data_options = options["data"]
     mixing = call(schema["data.mixing"], data_options.pop("mixing"), "data.mixing")
     data = call(schema["data"], {**data_options, "mixing": mixing}, "data")
-    system = SeparationSystem(
+    system = TrainingSystem(
         model=instantiate(options["model"]),
-        loss=PITNegativeSISNR(),
+        objective=instantiate(options["objective"]),
         optimizer=call(schema["optimizer"], options["optimizer"], "optimizer"),
     )
     folder = train(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset, Sampler, default_collate
 
 from cse.audio import fit_length, resample
 from cse.errors import ManifestError
 from cse.training.waveform_cache import WaveformCache
-from simulate.mixing import mix, sample_snr_db
+from simulate.mixing import Mix, mix, sample_snr_db
 
 _SILENCE_RMS = 1e-3  # −60 dB: a piece without speech in it teaches nothing
 _TRIES = 10
@@ -37,6 +38,77 @@ class MixingConfig:
     noise_probability: float = 0.0
     noise_snr_db: tuple[float, float] = (5.0, 20.0)
 
+    def mixtures(
+        self, *, speech: WaveformCache, seed: int, length: int, noise: WaveformCache | None
+    ) -> DynamicMixtures:
+        """The data set that is made in this way."""
+        return DynamicMixtures(speech=speech, config=self, seed=seed, length=length, noise=noise)
+
+    def for_validation(self, *, segment_s: float) -> Self:
+        """The same without what only helps to learn."""
+        return replace(self, segment_s=segment_s, speeds=(1.0,))
+
+
+class SegmentMixer:
+    """Cuts pieces out of utterances and adds them up.
+
+    Args:
+        speech: Decoded utterances.
+        noise: Decoded ambient noise, needed where `config.noise_probability` is above 0.
+        config: How to mix.
+    """
+
+    def __init__(self, *, speech: WaveformCache, noise: WaveformCache | None, config: MixingConfig) -> None:
+        self.speech = speech
+        self.noise = noise
+        self.config = config
+        self.samples = round(config.segment_s * speech.sample_rate)
+
+    def segment(self, utterances: Sequence[int], rng: np.random.Generator) -> tuple[np.ndarray, float]:
+        """A random piece of one of a speaker's utterances, padded at both ends where it is short, and its speed.
+
+        Returns:
+            (T,) float32, as long as a mixture; and the factor by which it is faster than it was spoken.
+        """
+        piece, speed = self.piece(utterances, self.samples, rng)
+        before = int(rng.integers(self.samples - len(piece) + 1))
+        return np.pad(piece, (before, self.samples - len(piece) - before)), speed
+
+    def piece(
+        self,
+        utterances: Sequence[int],
+        samples: int,
+        rng: np.random.Generator,
+        *,
+        speed: float | None = None,
+    ) -> tuple[np.ndarray, float]:
+        """At most `samples` samples of one of the utterances, at a random speed unless it is given, and that speed."""
+        rate = self.speech.sample_rate
+        for _ in range(_TRIES):
+            utterance = utterances[int(rng.integers(len(utterances)))]
+            factor = float(rng.choice(self.config.speeds)) if speed is None else speed
+            wanted = round(samples * factor)
+            start = int(rng.integers(max(1, self.speech.length(utterance) - wanted + 1)))
+            piece = self.speech.read(utterance, start, wanted)
+            if np.sqrt(np.mean(np.square(piece))) > _SILENCE_RMS:
+                break
+        if factor != 1.0:
+            piece = resample(piece, round(rate * factor), rate)
+        return fit_length(piece, min(len(piece), samples)), factor
+
+    def mix(self, segments: Sequence[np.ndarray], rng: np.random.Generator) -> Mix:
+        """Add talkers up by the paper's rule, the first of them the target, with noise where its turn has come."""
+        noise = None
+        if self.noise is not None and rng.random() < self.config.noise_probability:
+            noise = self.noise.read(int(rng.integers(len(self.noise.utterances))))
+        return mix(
+            segments,
+            [sample_snr_db(rng) for _ in segments[1:]],
+            noise=noise,
+            noise_snr_db=float(rng.uniform(*self.config.noise_snr_db)),
+            length=self.samples,
+        )
+
 
 class DynamicMixtures(Dataset[dict[str, torch.Tensor]]):
     """Mixtures of different talkers by the paper's rule (`simulate.mixing`).
@@ -54,6 +126,8 @@ class DynamicMixtures(Dataset[dict[str, torch.Tensor]]):
         ManifestError: If there are fewer speakers than talkers in a mixture.
     """
 
+    collate = staticmethod(default_collate)
+
     def __init__(
         self,
         *,
@@ -66,17 +140,10 @@ class DynamicMixtures(Dataset[dict[str, torch.Tensor]]):
         by_speaker: dict[str, list[int]] = defaultdict(list)
         for index, utterance in enumerate(speech.utterances):
             by_speaker[utterance.speaker].append(index)
-        if len(by_speaker) < config.talkers:
-            raise ManifestError(
-                f"got utterances of {len(by_speaker)} speaker(s), expected at least {config.talkers} for mixtures of "
-                f"{config.talkers} talkers; add speakers or lower `talkers`"
-            )
-        self.speech = speech
-        self.noise = noise
-        self.config = config
+        check_speakers(len(by_speaker), config.talkers)
         self.seed = seed
         self.length = length
-        self.samples = round(config.segment_s * speech.sample_rate)
+        self._mixer = SegmentMixer(speech=speech, noise=noise, config=config)
         self._speakers = list(by_speaker.values())
 
     def __len__(self) -> int:
@@ -85,36 +152,23 @@ class DynamicMixtures(Dataset[dict[str, torch.Tensor]]):
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         """`mixture` (T,) and `talkers` (S, T) float32 at the cache's rate, talkers at their level in the mixture."""
         rng = np.random.default_rng((self.seed, index))
-        chosen = rng.choice(len(self._speakers), self.config.talkers, replace=False)
-        sources = [self._segment(self._speakers[speaker], rng) for speaker in chosen]
-        noise = None
-        if self.noise is not None and rng.random() < self.config.noise_probability:
-            noise = self.noise.read(int(rng.integers(len(self.noise.utterances))))
-        result = mix(
-            sources,
-            [sample_snr_db(rng) for _ in sources[1:]],
-            noise=noise,
-            noise_snr_db=float(rng.uniform(*self.config.noise_snr_db)),
-            length=self.samples,
-        )
-        return {"mixture": torch.from_numpy(result.mixture), "talkers": torch.from_numpy(result.sources)}
+        chosen = rng.choice(len(self._speakers), self._mixer.config.talkers, replace=False)
+        segments = [self._mixer.segment(self._speakers[speaker], rng)[0] for speaker in chosen]
+        mixed = self._mixer.mix(segments, rng)
+        return {"mixture": torch.from_numpy(mixed.mixture), "talkers": torch.from_numpy(mixed.sources)}
 
-    def _segment(self, utterances: Sequence[int], rng: np.random.Generator) -> np.ndarray:
-        """A random piece of one of a speaker's utterances, at a random speed, padded at both ends where it is short."""
-        rate = self.speech.sample_rate
-        for _ in range(_TRIES):
-            utterance = utterances[int(rng.integers(len(utterances)))]
-            speed = float(rng.choice(self.config.speeds))
-            wanted = round(self.samples * speed)
-            start = int(rng.integers(max(1, self.speech.length(utterance) - wanted + 1)))
-            piece = self.speech.read(utterance, start, wanted)
-            if np.sqrt(np.mean(np.square(piece))) > _SILENCE_RMS:
-                break
-        if speed != 1.0:
-            piece = resample(piece, round(rate * speed), rate)
-        piece = fit_length(piece, min(len(piece), self.samples))
-        before = int(rng.integers(self.samples - len(piece) + 1))
-        return np.pad(piece, (before, self.samples - len(piece) - before))
+
+def check_speakers(speakers: int, talkers: int) -> None:
+    """Refuse a corpus in which there are fewer speakers than talkers in a mixture.
+
+    Raises:
+        ManifestError: With both numbers.
+    """
+    if speakers < talkers:
+        raise ManifestError(
+            f"got utterances of {speakers} speaker(s), expected at least {talkers} for mixtures of "
+            f"{talkers} talkers; add speakers or lower `talkers`"
+        )
 
 
 class ResumableSampler(Sampler[int]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -11,12 +12,12 @@ from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
-from cse.training.losses import PITNegativeSISNR
+from cse.training.objectives.objective import Batch, Objective
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """AdamW (amsgrad) with a linear warm-up and a cosine decay, as published.
+    """AdamW with a linear warm-up and a cosine decay, as published.
 
     Attributes:
         learning_rate: Peak rate.
@@ -24,6 +25,7 @@ class OptimizerConfig:
         warmup_steps: Steps of linear rise to the peak.
         total_steps: Steps after which the cosine has come down to `final_lr_ratio` of the peak.
         final_lr_ratio: Last learning rate over the peak.
+        amsgrad: Divide by the largest second moment so far (Reddi et al., 2018).
     """
 
     total_steps: int
@@ -31,6 +33,7 @@ class OptimizerConfig:
     weight_decay: float = 0.01
     warmup_steps: int = 500
     final_lr_ratio: float = 0.01
+    amsgrad: bool = True
 
     def ratio(self, step: int) -> float:
         """Learning rate of a step over the peak.
@@ -44,51 +47,50 @@ class OptimizerConfig:
         return self.final_lr_ratio + (1 - self.final_lr_ratio) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-class SeparationSystem(pl.LightningModule):
-    """Trains a separator to return every talker of a mixture, in any order.
+class TrainingSystem(pl.LightningModule):
+    """Trains a model for an objective.
 
     Args:
-        model: (B, T) mixtures -> (B, S, T) estimates.
-        loss: Estimates and true talkers, both (B, S, T) -> scalar in dB.
+        model: What is trained.
+        objective: Loss and measures.
         optimizer: Optimiser and schedule.
     """
 
-    def __init__(self, *, model: nn.Module, loss: PITNegativeSISNR, optimizer: OptimizerConfig) -> None:
+    def __init__(self, *, model: nn.Module, objective: Objective[Any], optimizer: OptimizerConfig) -> None:
         super().__init__()
         self.model = model
-        self.loss = loss
+        self.objective = objective
         self.optimizer_config = optimizer
-        self._improvement = MeanMetric()
+        self._results = nn.ModuleDict({name: MeanMetric() for name in objective.results})
 
-    def forward(self, mixture: Tensor) -> Tensor:
-        """(B, T) -> (B, S, T)."""
-        return self.model(mixture)
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        """Loss of one batch."""
+        terms = self.objective.loss(self.model, batch)
+        for name, term in terms.items():
+            self.log(f"train/{name}", term.detach(), prog_bar=True, batch_size=len(batch["mixture"]))
+        return torch.stack(list(terms.values())).sum()
 
-    def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
-        """Loss of one batch of `mixture` (B, T) and `talkers` (B, S, T)."""
-        loss = self.loss(self(batch["mixture"]), batch["talkers"])
-        self.log("train/loss_db", loss, prog_bar=True)
-        return loss
-
-    def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
-        """Collect SI-SDR improvement over the mixture, every mixture with the same weight whatever its process."""
-        mixture, talkers = batch["mixture"], batch["talkers"]
-        for item in range(len(mixture)):
-            truth = talkers[item : item + 1]
-            unprocessed = mixture[item].expand_as(truth)
-            estimates = self(mixture[item : item + 1])
-            self._improvement.update(self.loss(unprocessed, truth) - self.loss(estimates, truth))
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Collect results, every mixture with the same weight whatever its process; those without one count nowhere."""
+        for name, values in self.objective.measure(self.model, batch).items():
+            known = values[~values.isnan()]
+            if len(known):
+                self._results[name].update(known.float())
 
     def on_validation_epoch_end(self) -> None:
-        """Log the mean improvement over all processes."""
-        self.log("validation/si_sdri_db", self._improvement.compute(), prog_bar=True)
-        self._improvement.reset()
+        """Log the means over all processes."""
+        for name, metric in self._results.items():
+            self.log(f"validation/{name}", metric.compute(), prog_bar=True)
+            metric.reset()
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Called by Lightning."""
         config = self.optimizer_config
         optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, amsgrad=True
+            [parameter for parameter in self.model.parameters() if parameter.requires_grad],
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            amsgrad=config.amsgrad,
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, config.ratio)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

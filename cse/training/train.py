@@ -18,9 +18,10 @@ from pytorch_lightning.callbacks import (
 )
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from cse.checkpoint import load_checkpoint, load_state, save_checkpoint
+from cse.checkpoint import save_checkpoint
 from cse.training.datamodule import DynamicMixingData
-from cse.training.system import SeparationSystem
+from cse.training.initial import load_initial
+from cse.training.system import TrainingSystem
 
 LAST = "last.ckpt"
 
@@ -31,7 +32,8 @@ class TrainerConfig:
 
     Attributes:
         max_steps: Optimiser steps in all.
-        init_from: Checkpoint (packaged name or path) whose weights training starts from; null starts from scratch.
+        init_from: Checkpoints (packaged names or paths) whose weights training starts from: of each, the parts that the
+            model has too; a later one overwrites. Empty starts from scratch.
         ema_decay: Keep an exponential moving average of the weights, and finish with it; null does not.
         precision: Lightning's, e.g. 32-true or bf16-mixed.
         accelerator: Lightning's: auto, cpu, gpu, …
@@ -46,7 +48,7 @@ class TrainerConfig:
     """
 
     max_steps: int
-    init_from: str | None = None
+    init_from: tuple[str, ...] = ()
     ema_decay: float | None = None
     precision: str = "32-true"
     accelerator: str = "auto"
@@ -62,7 +64,7 @@ class TrainerConfig:
 
 def train(
     *,
-    system: SeparationSystem,
+    system: TrainingSystem,
     data: DynamicMixingData,
     model_config: Mapping[str, Any],
     output: Path,
@@ -72,7 +74,7 @@ def train(
     """Train to `config.max_steps`, going on from `output`/checkpoints/last.ckpt where there is one.
 
     Args:
-        system: Model, loss and optimiser.
+        system: Model, objective and optimiser.
         data: Mixtures.
         model_config: Constructor arguments of the model by `_target_`, for the finished checkpoint.
         output: Folder of this run: checkpoints/, tensorboard/ and model/, the finished checkpoint.
@@ -89,15 +91,19 @@ def train(
     if config.compile_model:
         system.model.compile()
     last = output / "checkpoints" / LAST
-    if config.init_from is not None and not last.exists():
-        load_state(system.model, load_checkpoint(config.init_from).state)
+    if not last.exists():
+        load_initial(system.model, config.init_from)
     try:
         trainer.fit(system, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
     except SystemExit as stop:  # what Lightning makes of Ctrl-C and SIGTERM; the latter with exit code 0
         raise KeyboardInterrupt from stop
     if trainer.is_global_zero:
-        result = trainer.callback_metrics.get("validation/si_sdri_db")
-        card = _card(name, data, trainer.global_step, None if result is None else float(result))
+        results = {
+            key.removeprefix("validation/"): float(value)
+            for key, value in trainer.callback_metrics.items()
+            if key.startswith("validation/")
+        }
+        card = _card(name, data, trainer.global_step, results)
         finished = {"name": name, "model": dict(model_config)}
         save_checkpoint(output / "model", finished, system.model.state_dict(), card)
     return output / "model"
@@ -173,13 +179,13 @@ class RandomState(Callback):
                 torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def _card(name: str, data: DynamicMixingData, steps: int, si_sdri_db: float | None) -> str:
+def _card(name: str, data: DynamicMixingData, steps: int, results: Mapping[str, float]) -> str:
     mixing = data.mixing
-    measured = "not validated" if si_sdri_db is None else f"{si_sdri_db:.2f} dB SI-SDRi (best assignment)"
+    measured = ", ".join(f"{key} {value:.2f}" for key, value in sorted(results.items())) or "nothing"
     return (
         f"# {name}\n\n"
         f"Trained for {steps} steps on dynamic mixtures of {mixing.talkers} talkers "
         f"({mixing.segment_s:g} s, {data.sample_rate} Hz).\n\n"
-        f"- Validation: {measured}, n = {data.validation_mixtures} mixtures of {data.validation_segment_s:g} s.\n"
+        f"- Validation: {measured}; n = {data.validation_mixtures} mixtures of {data.validation_segment_s:g} s.\n"
         "- Licence: that of the training data; state it here before sharing the weights.\n"
     )

@@ -39,7 +39,7 @@ if run_stage 1; then
     # short segments first, then longer ones, then once more from a higher learning rate
     cse train "${common[@]}" output="$output/first" trainer.max_steps=6250 optimizer.total_steps=11000
     cse train "${common[@]}" "${longer[@]}" output="$output/first" trainer.max_steps=11000
-    cse train "${common[@]}" "${longer[@]}" output="$output/train" trainer.init_from="$output/first/model" seed=5 \
+    cse train "${common[@]}" "${longer[@]}" output="$output/train" "trainer.init_from=[$output/first/model]" seed=5 \
         optimizer.learning_rate=1.5e-3 optimizer.warmup_steps=100 trainer.max_steps=5200 data.steps_per_epoch=650
 fi
 

@@ -75,11 +75,11 @@ def test_the_finished_checkpoint_separates(corpus, tmp_path):
 def test_training_may_start_from_another_model_but_a_resumed_run_does_not(corpus, tmp_path, capsys):
     frozen = [*TINY, *corpus, "optimizer.learning_rate=0.0", "seed=1", "trainer.checkpoint_every_steps=1"]
     assert main(["train", *TINY, *corpus, f"output={tmp_path / 'first'}", "trainer.max_steps=2"]) == 0
-    start = f"trainer.init_from={tmp_path / 'first' / 'model'}"
+    start = f"trainer.init_from=[{tmp_path / 'first' / 'model'}]"
     assert main(["train", *frozen, start, f"output={tmp_path / 'second'}", "trainer.max_steps=1"]) == 0
     first, second = weights(tmp_path / "first"), weights(tmp_path / "second")
     assert all(torch.equal(first[name], second[name]) for name in first)
-    other = f"trainer.init_from={tmp_path / 'other' / 'model'}"
+    other = f"trainer.init_from=[{tmp_path / 'other' / 'model'}]"
     assert (
         main(["train", *TINY, *corpus, f"output={tmp_path / 'other'}", "trainer.max_steps=1", "seed=2"]) == 0
     )

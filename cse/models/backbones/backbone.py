@@ -34,8 +34,8 @@ class Backbone(nn.Module, ABC):
         super().__init__()
         if (fusion is None) != (cue_width is None):
             raise ValueError(
-                f"got fusion={fusion!r} and cue_width={cue_width}, expected both or neither: a fusion needs to know the "
-                "width of the cue's tokens"
+                f"got fusion={fusion!r} and cue_width={cue_width}, expected both or neither: a fusion needs to know "
+                "the width of the cue's tokens"
             )
         self.channels = channels
         self.talkers = talkers
@@ -61,6 +61,12 @@ class Backbone(nn.Module, ABC):
         Returns:
             (B, S, N, L) masks, not yet bounded (the filterbank does that).
         """
+
+    def masks_and_prompts(
+        self, features: Tensor, cue: Cue | None = None, *, masks: int | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """As `forward`, the first `masks` of all, and what became of prompt tokens: (B, K, W), or None."""
+        return self(features, cue)[:, :masks], None
 
     def _modulate(self, repeat: int, state: Tensor, cue: Cue | None) -> Tensor:
         """The state (B, …, W) with the cue in it, before a repeat."""
