@@ -10,22 +10,21 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 
 from cse.audio import AudioSource, Recording, fit_length, read_audio, resample
 from cse.checkpoint import DEFAULT_MODEL, instantiate, load_checkpoint, load_state
 from cse.errors import CheckpointError, MissingCueError, TargetAbsentError
 from cse.extraction import Candidate, Extraction
 from cse.history import Turn, check_history
-from cse.models.windows import separate_in_windows
 
 if TYPE_CHECKING:
     from cse.encoders.voice import VoiceEncoder
-    from cse.models.separator import Separator
-    from cse.selection.chooser import Choice, Chooser
+    from cse.inference.method import Method
+    from cse.selection.calibration import Choice
+    from cse.selection.chooser import Chooser
     from cse.selection.scorer import Scorer
     from cse.selection.transcriber import Transcriber
 
@@ -34,39 +33,22 @@ History = Iterable[Turn | Mapping[str, str] | str]
 
 
 class Extractor:
-    """Separates the talkers of a recording and chooses the one who continues the conversation.
+    """Finds the voice in a recording that continues the conversation.
 
     Safe to share between threads once it is built.
 
     Args:
-        separator: Takes the mixture apart.
-        chooser: Tells which talker is meant, by text and by voice.
+        method: Gets voices out of a mixture and chooses among them (`cse.inference`).
         name: Of the model, for reports.
-        device: Where the separator runs, e.g. "cpu" or "cuda".
-        window_s: Recordings longer than this are separated in windows.
-        overlap_s: Seconds that neighbouring windows share.
 
     >>> extractor = Extractor.from_pretrained()  # doctest: +SKIP
     >>> result = extractor.extract("note.ogg", history=[Turn("Where shall we meet?", "Ana")])  # doctest: +SKIP
     >>> result.save("voice.wav")  # doctest: +SKIP
     """
 
-    def __init__(
-        self,
-        *,
-        separator: Separator,
-        chooser: Chooser,
-        name: str,
-        device: str = "cpu",
-        window_s: float = 20.0,
-        overlap_s: float = 4.0,
-    ) -> None:
-        self.separator = separator.eval().requires_grad_(False).to(device)
-        self.chooser = chooser
+    def __init__(self, *, method: Method, name: str) -> None:
+        self.method = method
         self.name = name
-        self.device = device
-        self.window_s = window_s
-        self.overlap_s = overlap_s
 
     @classmethod
     def from_pretrained(
@@ -92,35 +74,32 @@ class Extractor:
             MissingExtraError: If the packages of a part are not installed.
         """
         from cse.models.separator import Separator
-        from cse.selection.chooser import default_chooser
+        from cse.models.target_extractor import TargetExtractor
 
         checkpoint = load_checkpoint(name_or_path if name_or_path is not None else DEFAULT_MODEL)
-        separator = instantiate(checkpoint.config["model"])
-        if not isinstance(separator, Separator):
+        model = instantiate(checkpoint.config["model"])
+        if not isinstance(model, Separator | TargetExtractor):
             raise CheckpointError(
-                f"{checkpoint.name}: got a {type(separator).__name__}, expected a Separator; name a model made for "
-                "extraction"
+                f"{checkpoint.name}: got a {type(model).__name__}, expected a Separator or a TargetExtractor; name a "
+                "model made for extraction"
             )
-        load_state(separator, checkpoint.state)
-        if isinstance(transcriber, str | os.PathLike):
-            from cse.selection.whisper import WhisperTranscriber
+        load_state(model, checkpoint.state)
+        if isinstance(model, TargetExtractor):
+            from cse.inference.under_cues import UnderCues
 
-            transcriber = WhisperTranscriber(transcriber, device=device)
-        if isinstance(scorer, str | os.PathLike):
-            from cse.selection.causal_lm import CausalLMScorer
+            return cls(method=UnderCues(model=model, device=device), name=checkpoint.name)
+        from cse.inference.separate_then_choose import SeparateThenChoose
 
-            scorer = CausalLMScorer(scorer, device=device)
-        if isinstance(voice_encoder, str | os.PathLike):
-            from cse.encoders.ecapa import EcapaEncoder
-
-            voice_encoder = EcapaEncoder(voice_encoder)
-        chooser = default_chooser(
+        chooser = _chooser(
             transcriber=transcriber,
             scorer=scorer,
             voice_encoder=voice_encoder,
             calibration=checkpoint.config.get("calibration"),
+            device=device,
         )
-        return cls(separator=separator, chooser=chooser, name=checkpoint.name, device=device)
+        return cls(
+            method=SeparateThenChoose(separator=model, chooser=chooser, device=device), name=checkpoint.name
+        )
 
     def extract(
         self,
@@ -170,9 +149,13 @@ class Extractor:
             warnings.append(
                 "the history is empty and there is no enrollment: the choice among the talkers is a guess"
             )
-        estimates = self._separate(recording, should_stop)
-        choice = self.chooser.choose(
-            list(estimates), self.separator.sample_rate, turns, enrollment=voice, target=target
+        rate = self.method.sample_rate
+        estimates, choice = self.method.extract(
+            resample(recording.waveform, recording.sample_rate, rate),
+            None if history is None else turns,
+            enrollment=voice,
+            target=target,
+            should_stop=should_stop,
         )
         warnings.extend(choice.warnings)
         candidates = self._candidates(estimates, choice, recording)
@@ -237,29 +220,43 @@ class Extractor:
             should_stop=should_stop,
         )
 
-    def _separate(self, recording: Recording, should_stop: Callable[[], bool] | None) -> np.ndarray:
-        """(S, T) estimates at the separator's rate."""
-        rate = self.separator.sample_rate
-        mixture = torch.from_numpy(resample(recording.waveform, recording.sample_rate, rate)).to(self.device)
-        with torch.inference_mode():
-            estimates = separate_in_windows(
-                self.separator,
-                mixture,
-                window=round(self.window_s * rate),
-                overlap=round(self.overlap_s * rate),
-                should_stop=should_stop,
-            )
-        return estimates.numpy()
-
     def _candidates(self, estimates: np.ndarray, choice: Choice, recording: Recording) -> list[Candidate]:
         """Estimates back at the recording's rate and length, with what the chooser thinks of them."""
-        waveforms = resample(estimates, self.separator.sample_rate, recording.sample_rate)
+        waveforms = resample(estimates, self.method.sample_rate, recording.sample_rate)
         return [
             Candidate(fit_length(waveform, len(recording.waveform)), float(probability), transcript)
             for waveform, probability, transcript in zip(
                 waveforms, choice.probabilities, choice.transcripts, strict=True
             )
         ]
+
+
+def _chooser(
+    *,
+    transcriber: Transcriber | str | os.PathLike[str] | None,
+    scorer: Scorer | str | os.PathLike[str] | None,
+    voice_encoder: VoiceEncoder | str | os.PathLike[str] | None,
+    calibration: Mapping[str, Any] | None,
+    device: str,
+) -> Chooser:
+    """The chooser of a cascade, with what was given by name loaded."""
+    from cse.selection.chooser import default_chooser
+
+    if isinstance(transcriber, str | os.PathLike):
+        from cse.selection.whisper import WhisperTranscriber
+
+        transcriber = WhisperTranscriber(transcriber, device=device)
+    if isinstance(scorer, str | os.PathLike):
+        from cse.selection.causal_lm import CausalLMScorer
+
+        scorer = CausalLMScorer(scorer, device=device)
+    if isinstance(voice_encoder, str | os.PathLike):
+        from cse.encoders.ecapa import EcapaEncoder
+
+        voice_encoder = EcapaEncoder(voice_encoder)
+    return default_chooser(
+        transcriber=transcriber, scorer=scorer, voice_encoder=voice_encoder, calibration=calibration
+    )
 
 
 def _read_enrollment(source: AudioSource, sample_rate: int | None) -> Recording:

@@ -12,6 +12,8 @@ from torch import Tensor
 from cse.audio import Recording
 from cse.extractor import Extractor
 from cse.history import Turn
+from cse.inference.method import Windows
+from cse.inference.separate_then_choose import SeparateThenChoose
 from cse.models.backbones.conv_tasnet import ConvTasNet
 from cse.models.filterbanks import STFTFilterbank
 from cse.models.separator import Separator
@@ -96,6 +98,6 @@ def told_extractor(
     True
     """
     chooser: Any = ToldChooser(index, p_none=p_none)
-    return Extractor(
-        separator=SplitByFrequency(), chooser=chooser, name="told", window_s=window_s, overlap_s=overlap_s
-    )
+    windows = Windows(window_s=window_s, overlap_s=overlap_s)
+    method = SeparateThenChoose(separator=SplitByFrequency(), chooser=chooser, windows=windows)
+    return Extractor(method=method, name="told")

@@ -30,7 +30,9 @@ def load_initial(model: nn.Module, checkpoints: Sequence[str]) -> None:
         wanted = {key: tuple(tensor.shape) for key, tensor in own.items() if _part(key) in shared}
         found = {key: tuple(tensor.shape) for key, tensor in state.items() if _part(key) in shared}
         if wanted != found:
-            different = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+            different = sorted(
+                key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)
+            )
             raise CheckpointError(
                 f"{name}: does not fit the model: {different[0]} got {found.get(different[0])}, expected "
                 f"{wanted.get(different[0])} ({len(different)} differences); give both the same sizes"

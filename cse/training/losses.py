@@ -85,7 +85,7 @@ def contrastive_loss(pairings: Tensor, wanted: Tensor) -> Tensor:
     there = (wanted >= 0).nonzero().squeeze(1)
     if len(there) < 2:
         return pairings.sum() * 0.0
-    batch, voices, _ = pairings.shape
+    voices = pairings.shape[1]
     table = pairings.float().flatten(0, 1)
     right = there * voices + wanted[there]
     by_history = F.cross_entropy(table[:, there].T, right)

@@ -61,7 +61,9 @@ class TrainingSystem(pl.LightningModule):
         self.model = model
         self.objective = objective
         self.optimizer_config = optimizer
-        self._results = nn.ModuleDict({name: MeanMetric() for name in objective.results})
+        self._results = {name: MeanMetric() for name in objective.results}
+        for name, metric in self._results.items():
+            self.add_module(f"_{name}", metric)  # moves with the module, and is reduced over processes
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Loss of one batch."""

@@ -88,7 +88,7 @@ def test_the_chooser_gets_history_voice_and_name():
     low, high = voices()
     told = told_extractor()
     told.extract(low + high, HISTORY, sample_rate=RATE, enrollment=low, target="Ben")
-    asked = told.chooser.asked[0]
+    asked = told.method.chooser.asked[0]
     assert asked["history"] == HISTORY
     assert asked["target"] == "Ben"
     assert np.allclose(asked["enrollment"].waveform, low)

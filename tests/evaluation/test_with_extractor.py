@@ -13,6 +13,7 @@ import torch
 from cse.cli import main
 from cse.evaluation.evaluate import evaluate
 from cse.extractor import Extractor
+from cse.inference.separate_then_choose import SeparateThenChoose
 from cse.manifest import Mixture
 from cse.selection.calibration import Choice
 
@@ -46,7 +47,8 @@ class ChoosesTheFirst:
 
 @pytest.fixture
 def extractor() -> Extractor:
-    return Extractor(separator=SplitByFrequency(), chooser=ChoosesTheFirst(), name="split")  # type: ignore[arg-type]
+    method = SeparateThenChoose(separator=SplitByFrequency(), chooser=ChoosesTheFirst())  # type: ignore[arg-type]
+    return Extractor(method=method, name="split")
 
 
 def test_numbers_are_those_of_the_separation(extractor: Extractor, mixtures: list[Mixture]) -> None:

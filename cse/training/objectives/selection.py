@@ -12,7 +12,9 @@ from cse.training.objectives.objective import Batch, Objective
 
 
 class Selection(Objective[TargetExtractor]):
-    """PIT SI-SNR plus the cross-entropy of the choice, as published; the right estimate is the one assigned to the target.
+    """PIT SI-SNR plus the cross-entropy of the choice, as published.
+
+    The right estimate is the one that the best assignment gives to the target.
 
     Args:
         selection_weight: Of the cross-entropy, dB per nat.

@@ -1,0 +1,64 @@
+"""What an `Extractor` asks of a family of models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from cse.audio import Recording
+from cse.history import Turn
+from cse.selection.calibration import Choice
+
+ShouldStop = Callable[[], bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """Recordings longer than `window_s` seconds are separated in windows that share `overlap_s` seconds."""
+
+    window_s: float = 20.0
+    overlap_s: float = 4.0
+
+    def samples(self, sample_rate: int) -> dict[str, int]:
+        """Arguments of `cse.models.windows.separate_in_windows`."""
+        return {"window": round(self.window_s * sample_rate), "overlap": round(self.overlap_s * sample_rate)}
+
+
+class Method(Protocol):
+    """Extracts voices from a mixture and chooses among them. Safe to call from several threads.
+
+    Attributes:
+        sample_rate: In Hz, of the mixtures it takes and the voices it returns.
+    """
+
+    sample_rate: int
+
+    def extract(
+        self,
+        mixture: np.ndarray,
+        history: Sequence[Turn] | None,
+        *,
+        enrollment: Recording | None,
+        target: str | None,
+        should_stop: ShouldStop | None,
+    ) -> tuple[np.ndarray, Choice]:
+        """Extract.
+
+        Args:
+            mixture: (T,) float32 at `sample_rate`.
+            history: Turns before the recording, oldest first; None if there is none.
+            enrollment: The wanted voice alone.
+            target: Name of the person who speaks next, where it is known.
+            should_stop: Asked between windows.
+
+        Returns:
+            (S, T) float32 voices at their level in the mixture, and the choice among them.
+
+        Raises:
+            MissingCueError: If the models need a cue that is not there.
+            CancelledError: If `should_stop` said so.
+        """
+        ...

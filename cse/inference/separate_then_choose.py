@@ -1,0 +1,58 @@
+"""The cascade: separate blindly, then transcribe and choose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from cse.audio import Recording
+from cse.history import Turn
+from cse.inference.method import ShouldStop, Windows
+from cse.models.separator import Separator
+from cse.models.windows import separate_in_windows
+from cse.selection.calibration import Choice
+from cse.selection.chooser import Chooser
+
+
+class SeparateThenChoose:
+    """Takes the mixture apart without looking at the cues, then asks a chooser (Kim, Mira et al., CSE: "Cascaded").
+
+    Args:
+        separator: Takes the mixture apart.
+        chooser: Tells which talker is meant, by text and by voice.
+        device: Where the separator runs.
+        windows: How long recordings are cut.
+    """
+
+    def __init__(
+        self, *, separator: Separator, chooser: Chooser, device: str = "cpu", windows: Windows | None = None
+    ) -> None:
+        self.separator = separator.eval().requires_grad_(False).to(device)
+        self.chooser = chooser
+        self.sample_rate = separator.sample_rate
+        self._device = device
+        self._windows = (windows or Windows()).samples(self.sample_rate)
+
+    def extract(
+        self,
+        mixture: np.ndarray,
+        history: Sequence[Turn] | None,
+        *,
+        enrollment: Recording | None,
+        target: str | None,
+        should_stop: ShouldStop | None,
+    ) -> tuple[np.ndarray, Choice]:
+        """See `Method.extract`."""
+        with torch.inference_mode():
+            estimates = separate_in_windows(
+                self.separator,
+                torch.from_numpy(mixture).to(self._device),
+                should_stop=should_stop,
+                **self._windows,
+            ).numpy()
+        choice = self.chooser.choose(
+            list(estimates), self.sample_rate, history, enrollment=enrollment, target=target
+        )
+        return estimates, choice

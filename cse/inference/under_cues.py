@@ -1,0 +1,154 @@
+"""Models that are told while they listen: ContSep, ContExt, H-ContExt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cse.audio import Recording, resample
+from cse.errors import MissingCueError
+from cse.history import Turn
+from cse.inference.method import ShouldStop, Windows
+from cse.models.cues.cue import Cue
+from cse.models.target_extractor import TargetExtractor, Voices
+from cse.models.windows import match_levels, separate_in_windows
+from cse.selection.calibration import Choice
+
+
+class UnderCues:
+    """Gives the cues to the model, window by window, and lets it judge the voices as a whole.
+
+    Args:
+        model: Extracts under cues.
+        device: Where it runs.
+        windows: How long recordings are cut.
+        abstain_below: A choice of lower probability is not to be relied on.
+        attribute: Whether each choice by history says which turns it owes to, at the price of judging the voices once
+            more a turn.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: TargetExtractor,
+        device: str = "cpu",
+        windows: Windows | None = None,
+        abstain_below: float = 0.5,
+        attribute: bool = True,
+    ) -> None:
+        self.model = model.eval().requires_grad_(False).to(device)
+        self.sample_rate = model.sample_rate
+        self.abstain_below = abstain_below
+        self.attribute = attribute
+        self._device = device
+        self._windows = (windows or Windows()).samples(self.sample_rate)
+
+    def extract(
+        self,
+        mixture: np.ndarray,
+        history: Sequence[Turn] | None,
+        *,
+        enrollment: Recording | None,
+        target: str | None,
+        should_stop: ShouldStop | None,
+    ) -> tuple[np.ndarray, Choice]:
+        """See `Method.extract`."""
+        warnings = self._check(history, enrollment)
+        with torch.inference_mode():
+            speaker = self._speaker(enrollment)
+            cues = self._cues(history or [], target, speaker)
+            prompts: list[Tensor] = []
+
+            def separate(window: Tensor) -> Tensor:
+                voices = self.model.separate(window, **cues)
+                if voices.prompt is not None:
+                    prompts.append(voices.prompt)
+                return voices.waveforms
+
+            wave = torch.from_numpy(mixture)
+            separated = separate_in_windows(
+                separate, wave.to(self._device), should_stop=should_stop, **self._windows
+            )
+            prompt = torch.stack(prompts).mean(0) if prompts else None
+            voices = Voices(separated.to(self._device).unsqueeze(0), prompt)
+            judgement = self.model.judge(voices, **cues)
+            estimates = self.model.combine(voices, judgement)
+            levelled = match_levels(estimates.waveforms[0].float().cpu(), wave)
+            choice = self._choose(estimates.logits[0], warnings)
+            attribution = self._attribute(voices, history, target, speaker, judgement.logits[0])
+        return levelled.numpy(), replace(choice, turn_attribution=attribution)
+
+    def _check(self, history: Sequence[Turn] | None, enrollment: Recording | None) -> list[str]:
+        """Refuse what the model can do nothing with; warn of what it will not use."""
+        model = self.model
+        if model.speaker_cue is None and history is None:
+            raise MissingCueError(
+                f"this {type(model).__name__} chooses by the history alone, and got none: expected the turns before the "
+                "recording; for an enrollment take an H-ContExt or a separator"
+            )
+        if model.speaker_cue is None and enrollment is not None:
+            return [f"this {type(model).__name__} takes no enrollment: it was not used"]
+        return []
+
+    def _speaker(self, enrollment: Recording | None) -> Cue | None:
+        if self.model.speaker_cue is None:
+            return None
+        if enrollment is None:
+            return self.model.speaker_cue([None])
+        voice = resample(enrollment.waveform, enrollment.sample_rate, self.sample_rate)
+        return self.model.speaker_cue([torch.from_numpy(voice).to(self._device)])
+
+    def _cues(self, history: Sequence[Turn], target: str | None, speaker: Cue | None) -> dict[str, Any]:
+        cues: dict[str, Any] = {}
+        if self.model.text_cue is not None:
+            cues["text"] = self.model.text_cue([history], [target])
+        if speaker is not None:
+            cues["speaker"] = speaker
+        return cues
+
+    def _choose(self, logits: Tensor, warnings: list[str]) -> Choice:
+        shares = logits.double().softmax(0).cpu().numpy()
+        probabilities, p_none = shares[:-1], float(shares[-1])
+        index = int(probabilities.argmax())
+        if logits[-1] == -torch.inf and len(probabilities) == 1:
+            warnings = [*warnings, "this model cannot tell how sure it is: its probability is always 1"]
+        return Choice(
+            index=index,
+            probabilities=probabilities,
+            p_none=p_none,
+            abstained=bool(probabilities[index] < self.abstain_below),
+            target_present=p_none < 0.5,
+            audible=np.ones(len(probabilities), bool),
+            transcripts=(None,) * len(probabilities),
+            warnings=tuple(warnings),
+        )
+
+    def _attribute(
+        self,
+        voices: Voices,
+        history: Sequence[Turn] | None,
+        target: str | None,
+        speaker: Cue | None,
+        logits: Tensor,
+    ) -> list[float] | None:
+        """By how much the log-odds (nats) of the likeliest voice against all else fall without each turn."""
+        text_cue = self.model.text_cue
+        if not history or text_cue is None or not self.attribute or not logits.isfinite().all():
+            return None
+        index = int(logits[:-1].argmax())
+        attribution = [0.0] * len(history)
+        for position in range(max(0, len(history) - text_cue.pooling.max_turns), len(history)):
+            others = [*history[:position], *history[position + 1 :]]
+            without = self.model.judge(voices, **self._cues(others, target, speaker)).logits[0]
+            attribution[position] = _log_odds(logits, index) - _log_odds(without, index)
+        return attribution
+
+
+def _log_odds(logits: Tensor, index: int) -> float:
+    others = torch.cat([logits[:index], logits[index + 1 :]])
+    return float(logits[index] - others.logsumexp(0))

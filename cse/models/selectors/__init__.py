@@ -1,0 +1,1 @@
+"""Selectors: which of several voices the cues mean."""

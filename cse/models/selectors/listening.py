@@ -1,0 +1,29 @@
+"""The choice by the words that are heard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from cse.models.cues.cue import Cue
+from cse.models.listeners.listener import Listener
+from cse.models.selectors.selector import Judgement, Selector, against_nobody, own
+
+
+class ListeningSelector(Selector):
+    """Hears every voice by itself and compares it with the history: the scores follow the voices wherever they are put.
+
+    Args:
+        listener: Compares a voice with the history.
+    """
+
+    def __init__(self, *, listener: Listener) -> None:
+        super().__init__()
+        self.listener = listener
+
+    def forward(self, voices: Tensor, cues: Sequence[Cue], *, prompt: Tensor | None = None) -> Judgement:
+        """Voices (B, S, T) and the history -> logits (B, S + 1)."""
+        (text,) = cues
+        pairings = self.listener(voices, text)
+        return Judgement(against_nobody(own(pairings)), pairings)
