@@ -48,13 +48,31 @@ def test_every_sentence_occurs_once(turns: list):
     assert len({turn.text for turn in turns}) == len(turns)
 
 
-def test_test_sentences_come_from_templates_that_training_never_sees(turns: list, prepare: ModuleType):
-    topics = yaml.safe_load(prepare.TOPICS.read_text(encoding="utf-8"))
-    held_out = [turn[-1] for topic in topics.values() for turn in topic["turns"]]
-    shapes = [re.compile(re.sub(r"\\{\w+\\}", ".+", re.escape(template))) for template in held_out]
+@pytest.fixture(scope="module")
+def content(prepare: ModuleType) -> dict:
+    return yaml.safe_load(prepare.TOPICS.read_text(encoding="utf-8"))
+
+
+def test_test_sentences_have_frames_that_training_never_sees(turns: list, content: dict):
+    shapes = [
+        re.compile(re.sub(r"\\{\w+\\}", ".+", re.escape(frame)))
+        for frames in content["frames"]["held_out"].values()
+        for frame in frames
+    ]
     for turn in turns:
         matches = any(shape.fullmatch(turn.text) for shape in shapes)
         assert matches == (turn.split != "train"), turn.text
+
+
+def test_only_the_words_of_its_topic_tell_a_sentence_from_the_others(turns: list, content: dict):
+    words = {
+        word: topic for topic, kinds in content["topics"].items() for kind in kinds.values() for word in kind
+    }
+    assert len(words) == sum(len(kind) for kinds in content["topics"].values() for kind in kinds.values())
+    for turn in turns:
+        topics = [words[word] for word in words if re.search(rf"\b{word}\b", turn.text)]
+        assert len(topics) >= 3
+        assert set(topics) == {turn.topic}, turn.text
 
 
 def test_splits_share_no_talker_and_no_dialogue(turns: list):

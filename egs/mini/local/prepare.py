@@ -1,7 +1,7 @@
 """Stage 0 of the mini recipe: makes up dialogues on everyday topics and has flite speak them.
 
-No sentence occurs twice in the corpus, the dev and test dialogues use ways to say things that training never
-sees (topics.yaml), and every split has its own talkers.
+No sentence occurs twice in the corpus, the dev and test dialogues use sentence frames that training never sees
+(topics.yaml), and every split has its own talkers.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ class SpokenTurn:
     dialogue: str
     number: int
     split: str
+    topic: str
     talker: Talker
     text: str
     history: tuple[Turn, ...]
@@ -76,34 +77,50 @@ class SpokenTurn:
 
 def generate(counts: dict[str, int], seed: int) -> Iterator[SpokenTurn]:
     """Yield the turns of ``counts[split]`` dialogues per split, no sentence twice."""
-    topics = yaml.safe_load(TOPICS.read_text(encoding="utf-8"))
+    content = yaml.safe_load(TOPICS.read_text(encoding="utf-8"))
     rng = random.Random(seed)
     used: set[str] = set()
     for split, count in counts.items():
+        frames = content["frames"]["train" if split == "train" else "held_out"]
         for index in range(count):
-            topic = sorted(topics)[index % len(topics)]
-            texts = write_dialogue(topics[topic], split, used, rng)
-            used.update(texts)
+            topic = sorted(content["topics"])[index % len(content["topics"])]
+            texts = write_dialogue(content["topics"][topic], frames, used, rng)
             pair = rng.sample(TALKERS[split], 2)
             history: tuple[Turn, ...] = ()
             for number, text in enumerate(texts):
                 talker = pair[number % 2]
-                yield SpokenTurn(f"{split}-{topic}-{index:03d}", number, split, talker, text, history)
+                yield SpokenTurn(f"{split}-{topic}-{index:03d}", number, split, topic, talker, text, history)
                 history = (*history, Turn(text, talker.name))
 
 
-def write_dialogue(topic: dict, split: str, used: set[str], rng: random.Random) -> list[str]:
-    """Fill the slots of a topic until 6 to 8 sentences come out that are all new."""
+def write_dialogue(
+    words: dict[str, list[str]], frames: dict[str, list[str]], used: set[str], rng: random.Random
+) -> list[str]:
+    """Write 6 to 8 sentences, question and answer in turns, that are all new, and add them to `used`."""
+    texts = []
+    for number in range(rng.randint(6, 8)):
+        if number % 2 == 0:
+            thing = rng.choice(words["thing"])
+        texts.append(write_sentence(words, thing, frames["answer" if number % 2 else "ask"], used, rng))
+        used.add(texts[-1])
+    return texts
+
+
+def write_sentence(
+    words: dict[str, list[str]], thing: str, frames: list[str], used: set[str], rng: random.Random
+) -> str:
+    """Fill frames with words of a topic until a sentence about `thing` comes out that is new."""
     for _ in range(1000):
-        fillers = {slot: rng.choice(words) for slot, words in topic["slots"].items()}
-        turns = topic["turns"][: rng.randint(6, 8)]
-        ways = [turn[:-1] if split == "train" else turn[-1:] for turn in turns]
-        texts = [rng.choice(way).format(**fillers) for way in ways]
-        if used.isdisjoint(texts):
-            return texts
+        text = rng.choice(frames).format(
+            thing=thing,
+            other=rng.choice([word for word in words["thing"] if word != thing]),
+            person=rng.choice(words["person"]),
+            place=rng.choice(words["place"]),
+        )
+        if text not in used:
+            return text
     raise CseError(
-        f"{TOPICS.name} has no new sentences left for another {split} dialogue: "
-        "ask for fewer dialogues or add slot fillers"
+        f"{TOPICS.name} has no new sentences left about {thing}: ask for fewer dialogues, or add words or frames"
     )
 
 
@@ -127,7 +144,7 @@ def record(turn: SpokenTurn, folder: Path) -> Utterance:
         dialogue=turn.dialogue,
         history=turn.history,
         split=turn.split,
-        extra={},
+        extra={"topic": turn.topic},
     )
 
 
