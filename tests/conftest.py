@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +69,83 @@ def made_up_mixtures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from cse.testing.corpus import write_mixtures
 
     return write_mixtures(tmp_path_factory.mktemp("mixtures"))
+
+
+@pytest.fixture(scope="session")
+def word_tokenizer() -> Callable[[list[str], list[str]], Any]:
+    """Makes a byte-level BPE tokenizer that knows some words, with special tokens behind the others."""
+
+    def make(words: list[str], specials: list[str]) -> Any:
+        from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(
+            vocab_size=300, special_tokens=[], initial_alphabet=alphabet, show_progress=False
+        )
+        tokenizer.train_from_iterator(words, trainer)
+        tokenizer.add_special_tokens(specials)
+        return tokenizer
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(
+    tmp_path_factory: pytest.TempPathFactory, word_tokenizer: Callable[[list[str], list[str]], Any]
+) -> Path:
+    """A random Llama of 2 layers and width 32 with a context of 96 tokens, and its tokenizer. Read only."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("llama")
+    tokenizer = word_tokenizer(["where shall we meet at the station"] * 9, ["<s>", "</s>"])
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
+    fast.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(fast),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=96,
+        initializer_range=0.4,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(
+    tmp_path_factory: pytest.TempPathFactory, word_tokenizer: Callable[[list[str], list[str]], Any]
+) -> Path:
+    """A random BERT of 2 layers and width 32 that reads 64 tokens, and its tokenizer. Read only."""
+    import torch
+    from tokenizers.processors import TemplateProcessing
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("bert")
+    specials = ["[CLS]", "[SEP]", "[PAD]"]
+    tokenizer = word_tokenizer(["where shall we meet at the station"] * 9, specials)
+    ends = [(name, tokenizer.token_to_id(name)) for name in specials[:2]]
+    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, cls_token="[CLS]", sep_token="[SEP]", pad_token="[PAD]"
+    )
+    fast.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(fast),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=64,
+        pad_token_id=fast.pad_token_id,
+        initializer_range=0.4,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder

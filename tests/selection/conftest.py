@@ -1,56 +1,21 @@
-"""Tiny models made from a config and saved locally, one per kind of model that users download."""
+"""A tiny recogniser made from a config and saved locally, like those that users download."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 
-def _word_tokenizer(words: list[str], specials: list[str]):
-    """A byte-level BPE tokenizer that knows the characters of `words`, with special tokens behind the others."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=300, special_tokens=[], initial_alphabet=alphabet, show_progress=False
-    )
-    tokenizer.train_from_iterator(words, trainer)
-    tokenizer.add_special_tokens(specials)
-    return tokenizer
-
-
 @pytest.fixture(scope="session")
-def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random Llama of 2 layers with a context of 96 tokens, and its tokenizer."""
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    folder = tmp_path_factory.mktemp("llama")
-    tokenizer = _word_tokenizer(["where shall we meet at the station"] * 9, ["<s>", "</s>"])
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
-    fast.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(fast),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        max_position_embeddings=96,
-        initializer_range=0.4,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_whisper(
+    tmp_path_factory: pytest.TempPathFactory, word_tokenizer: Callable[[list[str], list[str]], Any]
+) -> Path:
     """A random multilingual Whisper of one layer that writes up to 12 tokens for each 30 s."""
     from transformers import (
         GenerationConfig,
@@ -65,7 +30,7 @@ def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     languages = ["<|en|>", "<|de|>"]
     specials = ["<|endoftext|>", "<|startoftranscript|>", *languages, "<|translate|>", "<|transcribe|>"]
     specials += ["<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"]
-    model = json.loads(_word_tokenizer(["where shall we meet"] * 9, specials).to_str())
+    model = json.loads(word_tokenizer(["where shall we meet"] * 9, specials).to_str())
     vocabulary = model["model"]["vocab"]
     merges = [tuple(merge) for merge in model["model"]["merges"]]
     tokenizer = WhisperTokenizerFast(

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from cse import Turn
+from cse.encoders import sources
 from cse.errors import CheckpointError, MissingExtraError
-from cse.selection import minilm
 from cse.selection.minilm import MiniLMScorer
 
 needs_minilm = pytest.mark.skipif(
@@ -76,8 +76,10 @@ def test_recent_turns_count_more_and_old_ones_not_at_all() -> None:
 def test_the_next_message_of_a_chat_costs_one_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
     scorer = MiniLMScorer()
     encoded: list[str] = []
-    encode = scorer._encode
-    monkeypatch.setattr(scorer, "_encode", lambda texts: encoded.extend(texts) or encode(texts))
+    encode = scorer._encoder.encode
+    monkeypatch.setattr(
+        scorer._encoder, "encode", lambda texts, **kwargs: encoded.extend(texts) or encode(texts, **kwargs)
+    )
     scorer.score(HISTORY, [ANSWER])
     assert len(encoded) == 4
     scorer.score([*HISTORY, Turn(ANSWER, "0")], [ELSEWHERE])
@@ -88,8 +90,9 @@ def test_the_next_message_of_a_chat_costs_one_encoding(monkeypatch: pytest.Monke
 def test_the_cache_is_bounded_and_holds_no_text() -> None:
     scorer = MiniLMScorer(cache_size=20)
     scorer.embed([f"sentence {number}" for number in range(50)])
-    assert len(scorer._cache) == 20
-    assert all(isinstance(key, bytes) and b"sentence" not in key for key in scorer._cache)
+    kept = scorer._cache._memory
+    assert len(kept) == 20
+    assert all(isinstance(key, bytes) and b"sentence" not in key for key in kept)
 
 
 @needs_minilm
@@ -128,7 +131,7 @@ def test_other_weights_than_the_published_ones_are_refused(
 ) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.safetensors").write_bytes(b"something else")
-    monkeypatch.setattr(minilm, "package_folder", lambda *_, **__: tmp_path)
+    monkeypatch.setattr(sources, "package_folder", lambda *_, **__: tmp_path)
     with pytest.raises(CheckpointError, match=r"got sha256 .* expected 53aa51172d14"):
         MiniLMScorer()
     shutil.rmtree(tmp_path / "model")

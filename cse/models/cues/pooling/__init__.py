@@ -1,0 +1,1 @@
+"""How the hidden states of a language model become the K tokens of a text cue: one class per file."""
