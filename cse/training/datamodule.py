@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import soundfile
 import torch
-from torch.utils.data import DataLoader, Subset
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from cse.errors import ManifestError
 from cse.manifest import Utterance, read_utterances
-from cse.training.mixtures import DynamicMixtures, MixingConfig, ResumableSampler
+from cse.training.mixtures import MixingConfig, ResumableSampler
 from cse.training.waveform_cache import WaveformCache
 
 _AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
 
 
 class DynamicMixingData(pl.LightningDataModule):
-    """Endless new training mixtures and a fixed set of validation mixtures.
+    """Endless new training mixtures and a fixed set of validation mixtures, of the kind that `mixing` makes.
 
     Args:
         utterances: Manifest of utterances, or several.
         cache_dir: Folder for decoded audio (two bytes a sample).
-        mixing: How training mixtures are made.
+        mixing: How training mixtures are made: `MixingConfig` without cues, `DialogueConfig` with them.
         sample_rate: Rate in Hz of the mixtures.
         batch_size: Mixtures a step and process.
         steps_per_epoch: Steps between two validations.
@@ -84,10 +85,9 @@ class DynamicMixingData(pl.LightningDataModule):
         items_per_step = (
             self.batch_size * world_size * (self.trainer.accumulate_grad_batches if self.trainer else 1)
         )
-        dataset = DynamicMixtures(
+        dataset = self.mixing.mixtures(
             speech=self._train_speech,
             noise=self._noise,
-            config=self.mixing,
             seed=2 * self.seed,
             length=self.steps_per_epoch * items_per_step,
         )
@@ -97,27 +97,38 @@ class DynamicMixingData(pl.LightningDataModule):
             rank=rank,
             world_size=world_size,
         )
-        return self._loader(dataset, sampler=sampler)
+        return self._loader(dataset, dataset.collate, sampler=sampler)
 
     def val_dataloader(self) -> DataLoader:
         """The fixed validation mixtures, shared out over the processes."""
         world_size, rank = self._processes()
-        config = replace(self.mixing, segment_s=self.validation_segment_s, speeds=(1.0,))
-        dataset = DynamicMixtures(
+        dataset = self.mixing.for_validation(segment_s=self.validation_segment_s).mixtures(
             speech=self._validation_speech,
             noise=self._noise,
-            config=config,
             seed=2 * self.seed + 1,
             length=self.validation_mixtures,
         )
-        return self._loader(Subset(dataset, range(rank, len(dataset), world_size)))
+        return self._loader(Subset(dataset, range(rank, len(dataset), world_size)), dataset.collate)
+
+    def transfer_batch_to_device(
+        self, batch: dict[str, Any], device: torch.device, dataloader_idx: int
+    ) -> dict[str, Any]:
+        """Called by Lightning: moves tensors; lists are cues, which an encoder may want where they are."""
+        return {
+            key: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
+            for key, value in batch.items()
+        }
 
     def _loader(
-        self, dataset: torch.utils.data.Dataset, sampler: ResumableSampler | None = None
+        self,
+        dataset: Dataset[dict[str, Any]],
+        collate: Callable[[list[dict[str, Any]]], dict[str, Any]],
+        sampler: ResumableSampler | None = None,
     ) -> DataLoader:
         return DataLoader(
             dataset,
             batch_size=self.batch_size,
+            collate_fn=collate,
             sampler=sampler,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -40,7 +40,7 @@ class MixingConfig:
 
     def mixtures(
         self, *, speech: WaveformCache, seed: int, length: int, noise: WaveformCache | None
-    ) -> DynamicMixtures:
+    ) -> Mixtures:
         """The data set that is made in this way."""
         return DynamicMixtures(speech=speech, config=self, seed=seed, length=length, noise=noise)
 
@@ -64,7 +64,9 @@ class SegmentMixer:
         self.config = config
         self.samples = round(config.segment_s * speech.sample_rate)
 
-    def segment(self, utterances: Sequence[int], rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    def segment(
+        self, utterances: Sequence[int] | np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, float]:
         """A random piece of one of a speaker's utterances, padded at both ends where it is short, and its speed.
 
         Returns:
@@ -76,7 +78,7 @@ class SegmentMixer:
 
     def piece(
         self,
-        utterances: Sequence[int],
+        utterances: Sequence[int] | np.ndarray,
         samples: int,
         rng: np.random.Generator,
         *,
@@ -85,7 +87,7 @@ class SegmentMixer:
         """At most `samples` samples of one of the utterances, at a random speed unless it is given, and that speed."""
         rate = self.speech.sample_rate
         for _ in range(_TRIES):
-            utterance = utterances[int(rng.integers(len(utterances)))]
+            utterance = int(utterances[int(rng.integers(len(utterances)))])
             factor = float(rng.choice(self.config.speeds)) if speed is None else speed
             wanted = round(samples * factor)
             start = int(rng.integers(max(1, self.speech.length(utterance) - wanted + 1)))
@@ -110,23 +112,44 @@ class SegmentMixer:
         )
 
 
-class DynamicMixtures(Dataset[dict[str, torch.Tensor]]):
-    """Mixtures of different talkers by the paper's rule (`simulate.mixing`).
+class Mixtures(Dataset[dict[str, Any]]):
+    """Mixtures of which item i is the same in every epoch and process.
 
-    Item i is the same in every epoch and process.
+    Args:
+        mixer: Makes them.
+        seed: Two datasets with different seeds share no mixture.
+        length: Number of mixtures; indices beyond it are valid too, training goes on counting.
+    """
+
+    collate = staticmethod(default_collate)
+    """Items to a batch."""
+
+    def __init__(self, *, mixer: SegmentMixer, seed: int, length: int) -> None:
+        self._mixer = mixer
+        self._seed = seed
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def _random(self, index: int) -> np.random.Generator:
+        """All that decides about item `index`."""
+        return np.random.default_rng((self._seed, index))
+
+
+class DynamicMixtures(Mixtures):
+    """Mixtures of different talkers by the paper's rule (`simulate.mixing`).
 
     Args:
         speech: Decoded utterances.
         config: How to mix.
-        seed: Two datasets with different seeds share no mixture.
-        length: Number of mixtures; indices beyond it are valid too, training goes on counting.
+        seed: See `Mixtures`.
+        length: See `Mixtures`.
         noise: Decoded ambient noise, needed where `config.noise_probability` is above 0.
 
     Raises:
         ManifestError: If there are fewer speakers than talkers in a mixture.
     """
-
-    collate = staticmethod(default_collate)
 
     def __init__(
         self,
@@ -137,22 +160,20 @@ class DynamicMixtures(Dataset[dict[str, torch.Tensor]]):
         length: int,
         noise: WaveformCache | None = None,
     ) -> None:
+        super().__init__(
+            mixer=SegmentMixer(speech=speech, noise=noise, config=config), seed=seed, length=length
+        )
         by_speaker: dict[str, list[int]] = defaultdict(list)
         for index, utterance in enumerate(speech.utterances):
             by_speaker[utterance.speaker].append(index)
         check_speakers(len(by_speaker), config.talkers)
-        self.seed = seed
-        self.length = length
-        self._mixer = SegmentMixer(speech=speech, noise=noise, config=config)
+        self._talkers = config.talkers
         self._speakers = list(by_speaker.values())
-
-    def __len__(self) -> int:
-        return self.length
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         """`mixture` (T,) and `talkers` (S, T) float32 at the cache's rate, talkers at their level in the mixture."""
-        rng = np.random.default_rng((self.seed, index))
-        chosen = rng.choice(len(self._speakers), self._mixer.config.talkers, replace=False)
+        rng = self._random(index)
+        chosen = rng.choice(len(self._speakers), self._talkers, replace=False)
         segments = [self._mixer.segment(self._speakers[speaker], rng)[0] for speaker in chosen]
         mixed = self._mixer.mix(segments, rng)
         return {"mixture": torch.from_numpy(mixed.mixture), "talkers": torch.from_numpy(mixed.sources)}

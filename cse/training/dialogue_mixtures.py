@@ -1,0 +1,248 @@
+"""Training mixtures with their cues: the dialogue up to the target, and another sample of the target's voice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cse.errors import ConfigError
+from cse.training.casting import Casting
+from cse.training.mixtures import MixingConfig, Mixtures, SegmentMixer
+from cse.training.waveform_cache import WaveformCache
+
+
+@dataclass(frozen=True, kw_only=True)
+class DialogueConfig(MixingConfig):
+    """How training mixtures with cues are made; what it shares with `MixingConfig` means the same here.
+
+    Attributes:
+        max_history_turns: Most turns of a history, the last ones.
+        min_history_turns: Utterances with fewer turns before them are no targets.
+        random_history_turns: Cut each history to a random number of last turns, 1 to `max_history_turns`.
+        enrollment_s: Shortest and longest enrollment in seconds; a shorter utterance is one as a whole.
+        history_dropout: Share of mixtures without history.
+        enrollment_dropout: Share of mixtures without enrollment; they are others than those without history.
+        both_dropout: Share of mixtures with neither.
+        absent_probability: Share of mixtures in which nobody continues the history: it is from another dialogue, its
+            next speaker and the enrollment are of somebody who is not in the mixture.
+        swapped_enrollment_probability: Of the mixtures with a target and both cues, the share in which the enrollment
+            is that of an interferer or (as often) of somebody who is not in the mixture, so that the history decides.
+        same_dialogue_probability: Share of interferers that are the other talkers of the target's dialogue; without it
+            interferers are from other dialogues.
+        same_gender_probability: Share of the others that must have the gender of the target.
+        same_topic_probability: Share of the others that must have the topic of the target's dialogue.
+    """
+
+    max_history_turns: int = 100
+    min_history_turns: int = 1
+    random_history_turns: bool = True
+    enrollment_s: tuple[float, float] = (2.0, 5.0)
+    history_dropout: float = 0.0
+    enrollment_dropout: float = 0.0
+    both_dropout: float = 0.0
+    absent_probability: float = 0.0
+    swapped_enrollment_probability: float = 0.0
+    same_dialogue_probability: float = 0.0
+    same_gender_probability: float = 0.0
+    same_topic_probability: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name.endswith(("_dropout", "_probability")) and not 0 <= value <= 1:
+                raise ConfigError(f"{field.name}: got {value}, expected a share between 0 and 1")
+        dropped = self.history_dropout + self.enrollment_dropout + self.both_dropout
+        if dropped > 1 + 1e-9:
+            raise ConfigError(
+                f"history_dropout, enrollment_dropout and both_dropout: got {dropped:g} together, expected at most 1: "
+                "a mixture is in one of these shares; lower one of them"
+            )
+        if self.max_history_turns < 1:
+            raise ConfigError(
+                f"max_history_turns: got {self.max_history_turns}, expected at least 1; history_dropout=1 leaves all "
+                "histories away"
+            )
+        if not 0 < self.enrollment_s[0] <= self.enrollment_s[1]:
+            raise ConfigError(
+                f"enrollment_s: got {self.enrollment_s}, expected two lengths, the shorter one first"
+            )
+
+    def mixtures(
+        self, *, speech: WaveformCache, seed: int, length: int, noise: WaveformCache | None
+    ) -> DialogueMixtures:
+        """The data set that is made in this way."""
+        return DialogueMixtures(speech=speech, config=self, seed=seed, length=length, noise=noise)
+
+    def for_validation(self, *, segment_s: float) -> Self:
+        """The same with both cues in full and right wherever there are any."""
+        return replace(
+            super().for_validation(segment_s=segment_s),
+            random_history_turns=False,
+            history_dropout=0.0,
+            enrollment_dropout=0.0,
+            both_dropout=0.0,
+            swapped_enrollment_probability=0.0,
+        )
+
+
+class DialogueMixtures(Mixtures):
+    """Mixtures of different talkers, one of whom continues a dialogue, by the paper's rule (`simulate.mixing`).
+
+    Args:
+        speech: Decoded utterances, with their histories.
+        config: How to mix and which cues to give.
+        seed: See `Mixtures`.
+        length: See `Mixtures`.
+        noise: Decoded ambient noise, needed where `config.noise_probability` is above 0.
+
+    Raises:
+        ManifestError: If the utterances lack what `config` asks for: speakers, histories, dialogues, genders or topics.
+    """
+
+    def __init__(
+        self,
+        *,
+        speech: WaveformCache,
+        config: DialogueConfig,
+        seed: int,
+        length: int,
+        noise: WaveformCache | None = None,
+    ) -> None:
+        super().__init__(
+            mixer=SegmentMixer(speech=speech, noise=noise, config=config), seed=seed, length=length
+        )
+        self.config = config
+        self._utterances = speech.utterances
+        self._rate = speech.sample_rate
+        self._casting = _checked_casting(speech, config)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """A mixture and the cues to one of its talkers.
+
+        Returns:
+            `mixture` (T,) and `talkers` (S, T) float32 at the cache's rate, talkers at their level in the mixture;
+            `target` int, which talker continues the history, −1 where nobody does;
+            `history` list of turns, oldest first, empty where the cue is dropped, and `next_speaker` str, or None then;
+            `enrollment` (T_e,) float32 of the target's voice as fast as in the mixture, None where the cue is dropped
+            or the speaker has no other utterance.
+        """
+        rng = self._random(index)
+        targets = self._casting.targets
+        asked = int(targets[rng.integers(len(targets))])
+        absent = bool(rng.random() < self.config.absent_probability)
+        cast = self._cast(asked, absent, rng)
+        segments, speeds = zip(*(self._mixer.segment([utterance], rng) for utterance in cast), strict=True)
+        mixed = self._mixer.mix(segments, rng)
+        places = rng.permutation(len(cast))
+        return {
+            "mixture": torch.from_numpy(mixed.mixture),
+            "talkers": torch.from_numpy(mixed.sources[places]),
+            "target": -1 if absent else int(np.flatnonzero(places == 0)[0]),
+            **self._cues(_Scene(asked, absent, cast, speeds), rng),
+        }
+
+    @staticmethod
+    def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """B items as a batch: `mixture` (B, T), `talkers` (B, S, T), `target` (B,) int64; cues as lists of length B."""
+        columns = {key: [item[key] for item in items] for key in items[0]}
+        return {
+            **columns,
+            "mixture": torch.stack(columns["mixture"]),
+            "talkers": torch.stack(columns["talkers"]),
+            "target": torch.tensor(columns["target"]),
+        }
+
+    def _cast(self, asked: int, absent: bool, rng: np.random.Generator) -> list[int]:
+        """The utterances of a mixture, the target first; without it where it is absent."""
+        config = self.config
+        cast = [] if absent else [asked]
+        while len(cast) < config.talkers:
+            same_dialogue = rng.random() < config.same_dialogue_probability and not absent
+            same_topic = rng.random() < config.same_topic_probability
+            same_gender = rng.random() < config.same_gender_probability
+            alike = ["topic"] * same_topic + ["gender"] * same_gender
+            taken = [asked, *cast]
+            chosen = self._casting.inside(asked, taken, rng) if same_dialogue else None
+            if chosen is None:
+                chosen = self._casting.outside(asked, taken, rng, alike=alike)
+            assert chosen is not None, "Casting.check_strangers has counted them"
+            cast.append(chosen)
+        return cast
+
+    def _cues(self, scene: _Scene, rng: np.random.Generator) -> dict[str, Any]:
+        config = self.config
+        utterance = self._utterances[scene.asked]
+        length = min(len(utterance.history), config.max_history_turns)
+        if config.random_history_turns and length:
+            length = int(rng.integers(1, length + 1))
+        voice = self._casting.same_voice(scene.asked, scene.cast)
+        has_history, has_enrollment = self._kept(length > 0, len(voice) > 0, rng)
+        owner, speed = voice, None if scene.absent else scene.speeds[0]
+        swapped = rng.random() < config.swapped_enrollment_probability
+        if swapped and has_history and has_enrollment and not scene.absent:
+            owner, speed = self._impostor(scene, rng) or (owner, speed)
+        return {
+            "history": list(utterance.history[-length:]) if has_history else [],
+            "next_speaker": utterance.speaker if has_history else None,
+            "enrollment": self._enrollment(owner, speed, rng) if has_enrollment else None,
+        }
+
+    def _kept(self, has_history: bool, has_enrollment: bool, rng: np.random.Generator) -> tuple[bool, bool]:
+        """Which cues an item keeps; the only one that there is, is not dropped."""
+        config = self.config
+        edges = np.cumsum([config.both_dropout, config.history_dropout, config.enrollment_dropout])
+        share = int(
+            np.searchsorted(edges, rng.random(), side="right")
+        )  # 0 neither, 1 no history, 2 no enrollment
+        if share == 0:
+            return False, False
+        drops_history = share == 1 and has_enrollment
+        drops_enrollment = share == 2 and has_history
+        return has_history and not drops_history, has_enrollment and not drops_enrollment
+
+    def _impostor(self, scene: _Scene, rng: np.random.Generator) -> tuple[np.ndarray, float | None] | None:
+        """Utterances of an interferer or of somebody else, and how fast that voice is in the mixture."""
+        found: list[tuple[np.ndarray, float | None]] = []
+        if len(scene.cast) > 1:
+            place = int(rng.integers(1, len(scene.cast)))
+            found.append((self._casting.same_voice(scene.cast[place], scene.cast), scene.speeds[place]))
+        stranger = self._casting.outside(scene.asked, scene.cast, rng)
+        if stranger is not None:
+            found.append((np.array([stranger]), None))
+        if rng.random() < 0.5:
+            found.reverse()
+        return next((voice for voice in found if len(voice[0])), None)
+
+    def _enrollment(self, voice: np.ndarray, speed: float | None, rng: np.random.Generator) -> Tensor:
+        samples = round(float(rng.uniform(*self.config.enrollment_s)) * self._rate)
+        # as fast as in the mixture: another speed has another pitch, and is another voice
+        return torch.from_numpy(self._mixer.piece(voice, samples, rng, speed=speed)[0])
+
+
+class _Scene(NamedTuple):
+    """Whose continuation is asked for, and who talks in the mixture: utterances and speeds, the target first."""
+
+    asked: int
+    absent: bool
+    cast: Sequence[int]
+    speeds: Sequence[float]
+
+
+def _checked_casting(speech: WaveformCache, config: DialogueConfig) -> Casting:
+    casting = Casting(speech.utterances, talkers=config.talkers, min_history_turns=config.min_history_turns)
+    for trait in ("gender", "topic"):
+        option = f"same_{trait}_probability"
+        if getattr(config, option):
+            casting.check_trait(trait, option)
+    if config.same_dialogue_probability:
+        casting.check_shared_dialogues("same_dialogue_probability")
+    if config.absent_probability:
+        casting.check_strangers(config.talkers, "mixtures without a target (absent_probability)")
+    else:
+        casting.check_strangers(config.talkers - 1, f"mixtures of {config.talkers} talkers")
+    return casting
