@@ -50,7 +50,7 @@ class FrozenSpeakerEncoder:
             MissingExtraError: If the package that carries the network is not installed.
             CheckpointError: If its weights are not there, or are damaged.
         """
-        return torch.stack([self._embed(waveform) for waveform in enrollments]).to(enrollments[0].device)
+        return torch.stack([self._embed(waveform) for waveform in enrollments])
 
     def _embed(self, waveform: Tensor) -> Tensor:
         samples = waveform.detach().to("cpu", torch.float32).contiguous().numpy()

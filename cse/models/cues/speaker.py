@@ -23,7 +23,7 @@ class SpeakerEncoder(Protocol):
     sample_rate: int
 
     def __call__(self, enrollments: Sequence[Tensor], /) -> Tensor:
-        """N waveforms (T_i,) float, none of them silent -> (N, embedding size) float."""
+        """N waveforms (T_i,) float on any device, none of them silent -> (N, embedding size) float."""
         ...
 
 
@@ -85,7 +85,7 @@ class SpeakerCue(nn.Module):
         embeddings = self.projection.weight.new_zeros(len(enrollments), self.embedding_size)
         # an encoder that is trained takes part in every step: processes must agree on which weights have gradients
         if waveforms or isinstance(self.encoder, nn.Module):
-            found = self._embed([waveform.to(embeddings.device) for waveform in waveforms])
+            found = self._embed(waveforms)
             embeddings = embeddings.index_copy(
                 0, torch.tensor(numbers, dtype=torch.long, device=found.device), found
             )
