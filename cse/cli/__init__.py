@@ -13,6 +13,7 @@ COMMANDS = {
     "train": "train a model (Hydra overrides)",
     "simulate": "make mixtures in simulated rooms (Hydra overrides)",
     "demo": "the main job on a voice note that is made on the spot",
+    "convert-checkpoint": "turn a checkpoint of the paper's own code into one of ours",
 }
 
 
@@ -22,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     command = arguments[0] if arguments else "--help"
     if command in {"-h", "--help"}:
         print("usage: cse COMMAND [OPTIONS]\n")
-        print("\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items()))
+        print("\n".join(f"  {name:<20}{text}" for name, text in COMMANDS.items()))
         print("\ncse COMMAND --help says more.")
         return 0 if arguments else 2
     if command == "--version":
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     # torchmetrics and webrtcvad import it at every start; nothing that a user could do about it
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     try:
-        return int(importlib.import_module(f"cse.cli.{command}").main(arguments[1:]))
+        return int(importlib.import_module(f"cse.cli.{command.replace('-', '_')}").main(arguments[1:]))
     except CseError as error:
         print(f"cse {command}: {one_line(error)}", file=sys.stderr)
         return error.exit_code
