@@ -260,6 +260,10 @@ def _write(plan: Plan, sound: _Sound, folder: Path, config: RenderConfig) -> Mix
         "target_id": plan.target.id,
         "interferer_ids": [utterance.id for utterance in plan.interferers],
         "interferer_speakers": [utterance.speaker for utterance in plan.interferers],
+        "interferer_histories": [
+            [{"speaker": turn.speaker, "text": turn.text} for turn in utterance.history]
+            for utterance in plan.interferers
+        ],
         "dialogue": plan.target.dialogue,
         "target_kind": config.target,
     }

@@ -19,6 +19,7 @@ from cse.evaluation.evaluate import CUES, Evaluation, check_options, evaluate
 from cse.evaluation.items import METRICS
 from cse.evaluation.markup import RESULTS, interval, quantity
 from cse.evaluation.report import check_report_folder, write_report
+from cse.evaluation.swap import swap_cues
 from cse.manifest import read_mixtures
 from cse.selection.transcriber import Transcriber
 
@@ -35,7 +36,7 @@ manifest, or when every item failed."""
 def main(argv: list[str]) -> int:
     """Check everything, evaluate, write, report."""
     options = build_parser().parse_args(argv)
-    mixtures = read_mixtures(options.manifest)[: options.limit]
+    mixtures = swap_cues(read_mixtures(options.manifest), options.swap)[: options.limit]
     metrics = _available(options.metrics)
     check_options(mixtures, history_turns=options.history_turns, cues=options.cues, metrics=metrics)
     _check_outputs(options)
@@ -78,6 +79,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--cues", type=_names("cue", CUES), metavar="LIST",
         help="of history,enrollment; all that a mixture has if left out",
+    )  # fmt: skip
+    parser.add_argument(
+        "--swap", type=_names("cue", CUES), default=frozenset(), metavar="LIST",
+        help="of history,enrollment: give each mixture those of its first interferer, to see which cue a model "
+        "follows; mixtures that do not say them are left out",
     )  # fmt: skip
     parser.add_argument(
         "--metrics", type=_names("metric", sorted(METRICS)), default=frozenset(), metavar="LIST",
@@ -192,6 +198,7 @@ def _provenance(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "manifest": options.manifest,
         "limit": options.limit,
+        "swapped": sorted(options.swap),
         "device": options.device,
         "versions": {
             "python": platform.python_version(),

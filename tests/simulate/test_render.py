@@ -160,6 +160,8 @@ def test_talkers_dialogues_and_enrollment(made_up_utterances: Path, tmp_path: Pa
             assert utterances[identity].speaker != target.speaker
             assert utterances[identity].dialogue != target.dialogue
             assert utterances[identity].text == text
+        said = [[turn.text for turn in utterances[one].history] for one in record.extra["interferer_ids"]]
+        assert [[turn["text"] for turn in turns] for turns in record.extra["interferer_histories"]] == said
         assert record.enrollment is not None
         assert record.enrollment != target.audio
         assert by_audio[record.enrollment].speaker == target.speaker
