@@ -261,7 +261,11 @@ def _arguments(schema: Schema) -> dict[str, _Argument]:
     """Options by dotted key, from the signatures; arguments that are nodes of their own are left out."""
     found: dict[str, _Argument] = {}
     for node, function in schema.items():
-        meanings = _meanings(inspect.getdoc(function) or "")
+        # what a class inherits is described where it is defined
+        described = reversed(inspect.getmro(function)) if inspect.isclass(function) else (function,)
+        meanings = {
+            key: text for one in described for key, text in _meanings(inspect.getdoc(one) or "").items()
+        }
         for key, parameter in inspect.signature(function).parameters.items():
             if _join(node, key) not in schema:
                 default = MISSING if parameter.default is parameter.empty else parameter.default

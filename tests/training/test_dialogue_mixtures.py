@@ -16,7 +16,7 @@ import torch
 from scipy.fft import next_fast_len
 
 from cse.audio import resample
-from cse.cli.config import call, compose
+from cse.cli.config import call, compose, usage
 from cse.errors import ConfigError, ManifestError
 from cse.manifest import Utterance, read_utterances, write_manifest
 from cse.testing.corpus import write_utterances
@@ -34,7 +34,7 @@ def manifest(tmp_path_factory) -> Path:
     """12 dialogues of 5 turns, two of 6 talkers each; even talkers of one gender, every third dialogue of one topic."""
     folder = tmp_path_factory.mktemp("corpus")
     path = write_utterances(
-        folder, talkers=TALKERS, dialogues=12, turns=5, duration_s=0.4, sample_rate=SAMPLE_RATE
+        folder, talkers=TALKERS, dialogues=12, turns=5, duration_s=0.3, sample_rate=SAMPLE_RATE
     )
     utterances = []
     for utterance in read_utterances(path):
@@ -57,7 +57,7 @@ def decoded(utterances: list[Utterance], folder: Path) -> WaveformCache:
 
 
 def dataset(speech: WaveformCache, *, seed: int = 0, noise=None, **options) -> DialogueMixtures:
-    defaults = {"talkers": 2, "segment_s": 0.6, "speeds": (1.0,), "enrollment_s": (0.2, 0.3)}
+    defaults = {"talkers": 2, "segment_s": 0.4, "speeds": (1.0,), "enrollment_s": (0.2, 0.3)}
     config = DialogueConfig(**{**defaults, **options})
     return config.mixtures(speech=speech, seed=seed, length=20, noise=noise)
 
@@ -68,29 +68,37 @@ class Finder:
     def __init__(self, speech: WaveformCache, speeds: tuple[float, ...] = (1.0,)) -> None:
         self.utterances = speech.utterances
         self.known = [(index, speed) for index in range(len(speech.utterances)) for speed in speeds]
-        self.waveforms = [
-            resample(speech.read(index), round(SAMPLE_RATE * speed), SAMPLE_RATE)
-            for index, speed in self.known
-        ]
+        self.waveforms = Copies(
+            [
+                resample(speech.read(index), round(SAMPLE_RATE * speed), SAMPLE_RATE)
+                for index, speed in self.known
+            ]
+        )
 
     def __call__(self, signal: torch.Tensor) -> tuple[Utterance, float]:
-        found = [self.known[number] for number in np.flatnonzero(contained(self.waveforms, signal.numpy()))]
+        found = [self.known[number] for number in np.flatnonzero(self.waveforms.of(signal.numpy()))]
         assert len(found) == 1, found
         return self.utterances[found[0][0]], found[0][1]
 
 
-def contained(waveforms: list[np.ndarray], signal: np.ndarray) -> np.ndarray:
-    """Which waveforms, shifted and scaled, are all that there is in the signal: by the best of all lags."""
-    longest = max(len(waveform) for waveform in waveforms)
-    known = np.stack([np.pad(waveform, (0, longest - len(waveform))) for waveform in waveforms])
-    size = next_fast_len(longest + len(signal), real=True)
-    products = np.fft.irfft(np.fft.rfft(signal, size) * np.fft.rfft(known, size).conj(), size)
-    lags = (np.arange(size) + longest) % size - longest
-    energy = np.pad(np.cumsum(np.square(known, dtype=np.float64), axis=1), ((0, 0), (1, 0)))
-    first, last = (-lags).clip(0, longest), (len(signal) - lags).clip(0, longest)
-    overlap = np.maximum(energy[:, last] - energy[:, first], 1e-3 * energy[:, -1:])
-    explained = np.max(np.square(products) / overlap, axis=1)
-    return explained > (1 - 1e-4) * np.sum(np.square(signal, dtype=np.float64))
+class Copies:
+    """Which of some waveforms, shifted and scaled, is all that there is in a signal."""
+
+    def __init__(self, waveforms: list[np.ndarray]) -> None:
+        self.length = max(len(waveform) for waveform in waveforms)
+        known = np.stack([np.pad(waveform, (0, self.length - len(waveform))) for waveform in waveforms])
+        self.size = next_fast_len(self.length + SAMPLE_RATE, real=True)
+        self.spectra = np.fft.rfft(known, self.size).conj()
+        self.energy = np.pad(np.cumsum(np.square(known, dtype=np.float64), axis=1), ((0, 0), (1, 0)))
+
+    def of(self, signal: np.ndarray) -> np.ndarray:
+        assert len(signal) <= SAMPLE_RATE
+        products = np.fft.irfft(np.fft.rfft(signal, self.size) * self.spectra, self.size)
+        lags = (np.arange(self.size) + self.length) % self.size - self.length
+        first, last = (-lags).clip(0, self.length), (len(signal) - lags).clip(0, self.length)
+        overlap = np.maximum(self.energy[:, last] - self.energy[:, first], 1e-3 * self.energy[:, -1:])
+        explained = np.max(np.square(products) / overlap, axis=1)  # over all lags
+        return explained > (1 - 1e-4) * np.sum(np.square(signal, dtype=np.float64))
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +135,7 @@ def test_target_history_and_enrollment_belong_together(speech, find, talkers):
     places = set()
     for index in range(25):
         item = dataset(speech, talkers=talkers)[index]
-        assert item["talkers"].shape == (talkers, round(0.6 * SAMPLE_RATE))
+        assert item["talkers"].shape == (talkers, round(0.4 * SAMPLE_RATE))
         assert torch.allclose(item["talkers"].sum(0), item["mixture"], atol=1e-6)
         cast = [find(talker)[0] for talker in item["talkers"]]
         target = cast.pop(item["target"])
@@ -162,7 +170,7 @@ def test_the_enrollment_is_never_cut_from_the_target(speech, find):
         if item["enrollment"] is None:
             without.add(item["next_speaker"])
         else:
-            assert not contained([target.numpy()], item["enrollment"].numpy()).any()
+            assert not Copies([target.numpy()]).of(item["enrollment"].numpy()).any()
         assert item["history"] or item["enrollment"] is not None, "the only cue is not dropped"
     assert without == {"talker0", "talker1"}
 
@@ -186,7 +194,7 @@ def test_swapped_enrollments_are_of_an_interferer_or_of_a_stranger_and_the_histo
         speech, swapped_enrollment_probability=0.5, history_dropout=0.2, enrollment_dropout=0.2
     )
     kinds = {"target": 0, "interferer": 0, "stranger": 0}
-    for item in map(mixtures.__getitem__, range(120)):
+    for item in map(mixtures.__getitem__, range(80)):
         if item["enrollment"] is None:
             continue
         enrolled = find(item["enrollment"])[0]
@@ -234,12 +242,12 @@ def interferers(speech, find, count: int = 40, **options) -> Iterator[tuple[Utte
 
 
 def test_interferers_may_be_from_the_same_dialogue(speech, find):
-    for target, interferer in interferers(speech, find, same_dialogue_probability=1.0):
+    for target, interferer in interferers(speech, find, 15, same_dialogue_probability=1.0):
         assert interferer.dialogue == target.dialogue
         assert interferer.speaker != target.speaker
     half = [
         target.dialogue == interferer.dialogue
-        for target, interferer in interferers(speech, find, 80, same_dialogue_probability=0.5)
+        for target, interferer in interferers(speech, find, 50, same_dialogue_probability=0.5)
     ]
     assert 0.35 < np.mean(half) < 0.65
     third = [
@@ -253,7 +261,7 @@ def test_interferers_may_be_from_the_same_dialogue(speech, find):
 def test_interferers_may_be_alike(speech, find, trait):
     def alike(probability: float) -> float:
         options = {f"same_{trait}_probability": probability}
-        pairs = interferers(speech, find, 40, **options)
+        pairs = interferers(speech, find, 25, **options)
         return float(
             np.mean([target.extra[trait] == interferer.extra[trait] for target, interferer in pairs])
         )
@@ -337,7 +345,7 @@ def test_a_batch_stacks_sound_and_lists_cues(speech):
     mixtures = dataset(speech, absent_probability=0.5, history_dropout=0.4, enrollment_dropout=0.4)
     items = [mixtures[index] for index in range(6)]
     batch = mixtures.collate(items)
-    assert batch["mixture"].shape == (6, 2400) and batch["talkers"].shape == (6, 2, 2400)
+    assert batch["mixture"].shape == (6, 1600) and batch["talkers"].shape == (6, 2, 1600)
     assert batch["target"].tolist() == [item["target"] for item in items]
     assert batch["target"].dtype == torch.int64
     for key in ("history", "next_speaker", "enrollment"):
@@ -486,3 +494,10 @@ def test_the_config_composes():
     assert target == f"{DialogueConfig.__module__}.{DialogueConfig.__name__}"
     mixing = call(DialogueConfig, config["mixing"], "data.mixing")  # type: ignore[index, call-overload]
     assert (mixing.talkers, mixing.absent_probability) == (2, 0.2)
+
+
+def test_help_says_what_every_option_of_mixing_means():
+    lines = usage("train", "cse train", schema={"data.mixing": DialogueConfig}).splitlines()
+    for name in ("segment_s", "noise_snr_db", "absent_probability", "enrollment_s"):
+        line = next(line for line in lines if line.strip().startswith(f"data.mixing.{name}="))
+        assert len(line.split("  ")[-1].split()) > 3, line
