@@ -33,10 +33,16 @@ def main(argv: list[str]) -> int:
     _quiet()
     pl.seed_everything(options["seed"], verbose=False)
     data_options = options["data"]
-    mixing = call(schema["data.mixing"], data_options.pop("mixing"), "data.mixing")
+    mixing_options = data_options.pop("mixing")
+    # the class itself, because `call` brings the options into the types of its signature
+    mixing_class = instantiate({"_target_": mixing_options.pop("_target_"), "_partial_": True}).func
+    mixing = call(mixing_class, mixing_options, "data.mixing")
     data = call(schema["data"], {**data_options, "mixing": mixing}, "data")
+    model = instantiate(options["model"])
+    if getattr(model, "text_cue", None) is not None:
+        model.text_cue.cache_dir = Path(data_options["cache_dir"]) / "text"
     system = TrainingSystem(
-        model=instantiate(options["model"]),
+        model=model,
         objective=instantiate(options["objective"]),
         optimizer=call(schema["optimizer"], options["optimizer"], "optimizer"),
     )
@@ -69,13 +75,13 @@ def _quiet() -> None:
 def _schema() -> dict[str, Callable[..., Any]]:
     """Which class gets which node of the config; what the config does not name is a default of the class."""
     from cse.training.datamodule import DynamicMixingData
-    from cse.training.mixtures import MixingConfig
+    from cse.training.dialogue_mixtures import DialogueConfig
     from cse.training.system import OptimizerConfig
     from cse.training.train import TrainerConfig
 
     return {
         "data": DynamicMixingData,
-        "data.mixing": MixingConfig,
+        "data.mixing": DialogueConfig,
         "optimizer": OptimizerConfig,
         "trainer": TrainerConfig,
     }

@@ -88,8 +88,8 @@ class UnderCues:
         model = self.model
         if model.speaker_cue is None and history is None:
             raise MissingCueError(
-                f"this {type(model).__name__} chooses by the history alone, and got none: expected the turns before the "
-                "recording; for an enrollment take an H-ContExt or a separator"
+                f"this {type(model).__name__} chooses by the history alone, and got none: expected the turns before "
+                "the recording; for an enrollment take an H-ContExt or a separator"
             )
         if model.speaker_cue is None and enrollment is not None:
             return [f"this {type(model).__name__} takes no enrollment: it was not used"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import torch
+
 from cse.models.backbones.backbone import Backbone
 from cse.models.cues.speaker import SpeakerCue
 from cse.models.cues.text import TextCue
 from cse.models.filterbanks import Filterbank
 from cse.models.selectors.first import FirstVoice
-from cse.models.selectors.selector import Judgement, Selector, against_nobody
+from cse.models.selectors.selector import Judgement, Selector
 from cse.models.target_extractor import Estimates, TargetExtractor, Voices
 
 
@@ -51,9 +53,9 @@ class ContExt(TargetExtractor):
         return 1 if isinstance(self.selector, FirstVoice) else self.talkers
 
     def combine(self, voices: Voices, judgement: Judgement) -> Estimates:
-        """The likely voice (B, 1, T), silent where nobody is meant, with the logits of somebody and of nobody (B, 2)."""
+        """The likely voice (B, 1, T), silent where nobody is meant; logits (B, 2) of somebody and of nobody."""
         logits = judgement.logits
         shares = logits.softmax(1)[:, :-1]
         waveform = (shares.unsqueeze(-1) * voices.waveforms).sum(1, keepdim=True)
         somebody, nobody = logits[:, :-1].logsumexp(1, keepdim=True), logits[:, -1:]
-        return Estimates(waveform, against_nobody(somebody - nobody), judgement.pairings)
+        return Estimates(waveform, torch.cat([somebody, nobody], dim=1), judgement.pairings)

@@ -9,12 +9,14 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from scipy.signal import fftconvolve
 from torch.utils.data import Dataset, Sampler, default_collate
 
 from cse.audio import fit_length, resample
 from cse.errors import ManifestError
 from cse.training.waveform_cache import WaveformCache
 from simulate.mixing import Mix, mix, sample_snr_db
+from simulate.reverberation import decaying_noise
 
 _SILENCE_RMS = 1e-3  # −60 dB: a piece without speech in it teaches nothing
 _TRIES = 10
@@ -30,6 +32,9 @@ class MixingConfig:
         speeds: Speed factors, one drawn for each talker; (1.0,) leaves speech as it is.
         noise_probability: Share of mixtures with ambient noise.
         noise_snr_db: Range of speech over noise in dB.
+        reverberation_probability: Share of mixtures with reverberation; the talkers are as they sound with it.
+        rt60_s: Range of its decay in seconds.
+        direct_to_reverberant_db: Range of the direct sound's energy over that of the reverberation.
     """
 
     talkers: int
@@ -37,6 +42,9 @@ class MixingConfig:
     speeds: tuple[float, ...] = (0.9, 1.0, 1.1)
     noise_probability: float = 0.0
     noise_snr_db: tuple[float, float] = (5.0, 20.0)
+    reverberation_probability: float = 0.0
+    rt60_s: tuple[float, float] = (0.15, 0.6)
+    direct_to_reverberant_db: tuple[float, float] = (0.0, 10.0)
 
     def mixtures(
         self, *, speech: WaveformCache, seed: int, length: int, noise: WaveformCache | None
@@ -100,6 +108,8 @@ class SegmentMixer:
 
     def mix(self, segments: Sequence[np.ndarray], rng: np.random.Generator) -> Mix:
         """Add talkers up by the paper's rule, the first of them the target, with noise where its turn has come."""
+        if self.config.reverberation_probability > rng.random():
+            segments = self._reverberant(segments, rng)
         noise = None
         if self.noise is not None and rng.random() < self.config.noise_probability:
             noise = self.noise.read(int(rng.integers(len(self.noise.utterances))))
@@ -110,6 +120,22 @@ class SegmentMixer:
             noise_snr_db=float(rng.uniform(*self.config.noise_snr_db)),
             length=self.samples,
         )
+
+    def _reverberant(self, segments: Sequence[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
+        """The same talkers in one room, each at a place of its own."""
+        rt60_s = float(rng.uniform(*self.config.rt60_s))
+        return [
+            fftconvolve(
+                segment,
+                decaying_noise(
+                    rng,
+                    rt60_s=rt60_s,
+                    direct_to_reverberant_db=float(rng.uniform(*self.config.direct_to_reverberant_db)),
+                    sample_rate=self.speech.sample_rate,
+                ),
+            )[: len(segment)].astype(np.float32)
+            for segment in segments
+        ]
 
 
 class Mixtures(Dataset[dict[str, Any]]):

@@ -224,6 +224,15 @@ def test_an_extractor_that_is_sure_of_nobody_is_silent(model):
     assert torch.allclose(built.combine(voices, judgement).waveforms[0, 0], voices.waveforms[0, 0])
 
 
+@pytest.mark.parametrize("model", ["cont_ext", "h_cont_ext"])
+def test_the_published_extractors_are_always_sure_of_their_first_mask(model):
+    config = config_of(model, "conv_tasnet", "film", 2)
+    built = instantiate({**config, "selector": {"_target_": "cse.models.selectors.first.FirstVoice"}}).eval()
+    result = built(torch.randn(2, 1600), **cues_of(built, 2))
+    assert result.waveforms.shape == (2, 1, 1600)
+    assert result.logits.softmax(1).tolist() == [[1.0, 0.0]] * 2
+
+
 @pytest.mark.parametrize("missing", ["text", "speaker"])
 def test_the_hybrid_does_with_either_cue(missing):
     built = build("h_cont_ext")

@@ -25,8 +25,8 @@ class Listener(nn.Module, ABC):
     def __init__(self, *, cue_width: int, embedding_size: int) -> None:
         super().__init__()
         self.told = nn.Linear(cue_width, embedding_size)
-        self.log_scale = nn.Parameter(torch.tensor(2.0))
-        self.offset = nn.Parameter(torch.tensor(0.0))
+        self.log_scale = nn.Parameter(torch.tensor(2.3))
+        self.offset = nn.Parameter(torch.tensor(-3.0))
 
     @abstractmethod
     def hear(self, estimates: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ class VoiceListener(Listener):
         super().__init__(cue_width=cue_width, embedding_size=embedding_size)
         bands = 40
         # bands keep their mean here: it is the colour of the voice
-        self.log_mel = LogMel(sample_rate=sample_rate, bands=bands, keep_mean=True)
+        self.log_mel = LogMel(sample_rate=sample_rate, bands=bands, keep_colour=True)
         self.layers = nn.Sequential(
             nn.Conv1d(bands, hidden, 5, padding=2), nn.GELU(), nn.GroupNorm(1, hidden),
             nn.Conv1d(hidden, hidden, 3, stride=2, padding=1), nn.GELU(), nn.GroupNorm(1, hidden),
