@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-USER_EXTRAS = {"train", "simulate", "offline", "codecs", "metrics", "service", "onnx", "ray"}
+USER_EXTRAS = {"train", "simulate", "offline", "lora", "codecs", "metrics", "service", "onnx", "ray"}
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -74,19 +75,27 @@ class LanguageModelFiles:
         from transformers import AutoModel
 
         try:
-            with quiet_loading():
-                network = AutoModel.from_pretrained(
+            with quiet_loading(), _no_report():
+                network, found = AutoModel.from_pretrained(
                     folder,
                     local_files_only=True,
                     use_safetensors=True,
                     trust_remote_code=False,
                     dtype=self.dtype,
+                    output_loading_info=True,
                 )
         except Exception as error:  # a damaged file fails in many ways
             raise CheckpointError(
                 f"{self.source}: cannot load: {one_line(error)[:300]}; expected a model of transformers with its "
                 "weights as safetensors"
             ) from error
+        # what makes one vector of a text is not used here, and often left out
+        missing = sorted(name for name in found["missing_keys"] if "pooler" not in name)
+        if missing:
+            raise CheckpointError(
+                f"{self.source}: got no weights for {missing[0]} and {len(missing) - 1} more, expected all of a "
+                f"{network.config.model_type}; fetch the model again"
+            )
         return network.eval().requires_grad_(False)
 
     def _tokenizer(self, folder: Path) -> Any:
@@ -100,7 +109,26 @@ class LanguageModelFiles:
             raise CheckpointError(
                 f"{self.source}: no tokenizer can be loaded: {one_line(error)[:300]}; expected one beside the weights"
             ) from error
+        files = sorted({*tokenizer.vocab_files_names.values(), "tokenizer.json"})
+        if not any((folder / name).is_file() for name in files):
+            # without a vocabulary `transformers` makes a tokenizer that knows no word, and says nothing
+            raise CheckpointError(
+                f"{self.source}: no tokenizer, expected {' or '.join(files)} beside the weights; fetch it, too"
+            )
         return tokenizer
+
+
+@contextmanager
+def _no_report() -> Iterator[None]:
+    """Keep `transformers` from listing the weights that it has no use for, such as a language model's output layer."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 class Tokens:

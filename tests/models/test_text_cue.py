@@ -267,6 +267,8 @@ def test_configs_say_what_they_should(repository: Path) -> None:
         if path.stem == "none":
             assert config == {"text_cue": None}
             continue
+        if path.stem == "minilm_lora" and importlib.util.find_spec("peft") is None:
+            continue
         text = json.dumps(config).replace("${text_cue.encoder.width}", str(config["encoder"]["width"]))
         cue = instantiate(
             json.loads(text.replace(f'"{config["encoder"]["width"]}"', str(config["encoder"]["width"])))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cse.encoders.feature_cache import FeatureCache
+from cse.encoders.lora import LoRATextEncoder
 from cse.encoders.text import TextEncoder
 from cse.history import Turn, likely_next_speaker
 from cse.models.cues.cue import Cue
@@ -22,7 +23,7 @@ class TextCue(nn.Module):
 
     A history without words is missing: its mask is False and its tokens zeros. What a frozen encoder makes of a
     text is kept, in memory, and in `cache_dir` where that is set; K and the tokens of an item never depend on the
-    other items. A frozen encoder is in no state dict.
+    other items. A frozen encoder is in no state dict; of a tuned one, what is tuned is.
 
     Args:
         encoder: Text to hidden states.
@@ -45,7 +46,7 @@ class TextCue(nn.Module):
 
     _here: Tensor
 
-    def __init__(self, *, encoder: TextEncoder, pooling: Pooling) -> None:
+    def __init__(self, *, encoder: TextEncoder | LoRATextEncoder, pooling: Pooling) -> None:
         super().__init__()
         if pooling.width not in (None, encoder.width):
             raise ValueError(
@@ -108,14 +109,21 @@ class TextCue(nn.Module):
         return self.pooling(tokens, mask, conversations)
 
     def _features(self, texts: list[str]) -> list[Tensor]:
-        """What the pooling's `reduce` makes of each text, (k, D); what is not known yet is encoded."""
-        made_by = f"{self.encoder.identity}/{self.pooling.reduction}" if texts else ""
-        return [
-            torch.from_numpy(array)
-            for array in self._cache.features(texts, made_by=made_by, compute=self._compute)
-        ]
+        """What the pooling's `reduce` makes of each text, (k, D)."""
+        if not texts:
+            return []
+        if isinstance(self.encoder, LoRATextEncoder):
+            different = list(dict.fromkeys(texts))
+            states = dict(zip(different, self.encoder.encode(different), strict=True))
+            return [self.pooling.reduce(states[text]) for text in texts]
+        known = self._cache.features(
+            texts, made_by=f"{self.encoder.identity}/{self.pooling.reduction}", compute=self._compute
+        )
+        return [torch.from_numpy(array) for array in known]
 
     def _compute(self, texts: list[str]) -> list[np.ndarray]:
+        """What is not known yet, by a frozen encoder."""
+        assert isinstance(self.encoder, TextEncoder)
         with torch.no_grad():
             states = self.encoder.encode(texts, device=self._here.device)
             return [np.ascontiguousarray(self.pooling.reduce(each).cpu().numpy()) for each in states]
@@ -130,7 +138,11 @@ class TextCue(nn.Module):
                 kept = row[-self.tokens :]
                 tokens[number, -len(kept) :] = kept
                 mask[number, -len(kept) :] = True
-        return tokens.to(self._here), mask.to(self._here.device)
+        tokens = tokens.to(self._here)
+        if isinstance(self.encoder, LoRATextEncoder) and self.training:
+            # processes that train together must agree on which weights have gradients
+            tokens = tokens + 0 * torch.stack([weight.sum() for weight in self.encoder.adapters()]).sum()
+        return tokens, mask.to(self._here.device)
 
 
 def _conversation(history: Sequence[Turn], next_speaker: str | None) -> Conversation:
