@@ -7,29 +7,27 @@ from torch.nn import functional as F
 
 
 def split_chunks(frames: Tensor, chunk_size: int) -> Tensor:
-    """(B, D, L) frames -> (B, D, `chunk_size`, chunks), zero-padded by half a chunk at the start and more at the end.
+    """(B, L, W) frames -> (B, chunks, `chunk_size`, W), zero-padded by half a chunk at the start and more at the end.
+
+    Every frame is in two chunks. They are a view that shares its memory between neighbours: not to be written to.
 
     >>> import torch
-    >>> split_chunks(torch.arange(4.0).view(1, 1, 4), 4)[0, 0].T.int().tolist()
+    >>> split_chunks(torch.arange(4.0).view(1, 4, 1), 4)[0, :, :, 0].int().tolist()
     [[0, 0, 0, 1], [0, 1, 2, 3], [2, 3, 0, 0], [0, 0, 0, 0]]
     """
     half = chunk_size // 2
-    gap = chunk_size - (half + frames.shape[-1] % chunk_size) % chunk_size
-    return F.pad(frames, (half, half + gap)).unfold(-1, chunk_size, half).transpose(-1, -2)
+    gap = chunk_size - (half + frames.shape[1] % chunk_size) % chunk_size
+    return F.pad(frames, (0, 0, half, half + gap)).unfold(1, chunk_size, half).transpose(2, 3)
 
 
 def join_chunks(chunks: Tensor, frames: int) -> Tensor:
-    """Overlap-add chunks (B, D, chunk size, chunks) to (B, D, `frames`); undoes `split_chunks` up to a factor of 2.
+    """Overlap-add chunks (B, chunks, chunk size, W) to (B, `frames`, W); undoes `split_chunks` up to a factor of 2.
 
     >>> import torch
-    >>> x = torch.randn(2, 3, 17)
+    >>> x = torch.randn(2, 17, 3)
     >>> bool(torch.allclose(join_chunks(split_chunks(x, 8), 17), 2 * x))
     True
     """
-    batch, width, size, count = chunks.shape
-    half = size // 2
+    half = chunks.shape[2] // 2
     first, second = chunks[:, :, :half], chunks[:, :, half:]
-    total = first.new_zeros(batch, width, half, count + 1)
-    total[..., :count] += first
-    total[..., 1:] += second
-    return total.transpose(-1, -2).reshape(batch, width, -1)[..., half : half + frames]
+    return (first[:, 1:] + second[:, :-1]).flatten(1, 2)[:, :frames]

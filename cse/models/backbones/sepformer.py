@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cse.models.backbones.backbone import Backbone
 from cse.models.backbones.chunks import join_chunks, split_chunks
@@ -25,9 +25,12 @@ class SepFormer(Backbone):
         feed_forward: Hidden units of the feed-forward layers.
         chunk_size: Frames of a chunk (even); neighbours overlap by half.
         dropout: In attention and feed-forward layers.
+        checkpoint_gradients: Train in less memory: keep only the transformer layers' inputs for the backward pass and
+            compute the rest again there, which takes a third more time.
         fusion: How cues enter before each repeat; None for a backbone without cues.
         cue_width: Width of the cue tokens, D.
 
+    >>> import torch
     >>> net = SepFormer(channels=6, talkers=2, width=8, layers=1, repeats=1, heads=2, feed_forward=16, chunk_size=10)
     >>> net(torch.randn(3, 6, 50)).shape
     torch.Size([3, 2, 6, 50])
@@ -45,6 +48,7 @@ class SepFormer(Backbone):
         feed_forward: int = 1024,
         chunk_size: int = 250,
         dropout: float = 0.0,
+        checkpoint_gradients: bool = False,
         fusion: FusionFactory | None = None,
         cue_width: int | None = None,
     ) -> None:
@@ -63,7 +67,12 @@ class SepFormer(Backbone):
         )
         self.repeats = nn.ModuleList(
             DualPathRepeat(
-                width=width, layers=layers, heads=heads, feed_forward=feed_forward, dropout=dropout
+                width=width,
+                layers=layers,
+                heads=heads,
+                feed_forward=feed_forward,
+                dropout=dropout,
+                checkpoint_gradients=checkpoint_gradients,
             )
             for _ in range(repeats)
         )
@@ -76,18 +85,27 @@ class SepFormer(Backbone):
         """Features (B, N, L) float and a cue -> masks (B, S, N, L), not yet bounded (the filterbank does that)."""
         return self.masks_and_prompts(features, cue)[0]
 
-    def masks_and_prompts(self, features: Tensor, cue: Cue | None = None) -> tuple[Tensor, Tensor | None]:
-        """As `forward`, and what the last repeat made of the prompts: (B, K, W), or None without prompts."""
-        frames = features.shape[-1]
-        chunks = split_chunks(self.entry(features), self.chunk_size)
+    def masks_and_prompts(
+        self, features: Tensor, cue: Cue | None = None, *, masks: int | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """As `forward`, and what the last repeat made of the prompts: (B, K, W), or None without prompts.
+
+        `masks` computes only so many, the first ones: (B, `masks`, N, L).
+        """
+        masks = masks or self.talkers
+        state = split_chunks(self.entry(features).transpose(1, 2), self.chunk_size)
         heard = None
         for number, repeat in enumerate(self.repeats):
-            chunks = self._modulate(number, chunks.permute(0, 3, 2, 1), cue).permute(0, 3, 2, 1)
-            chunks, heard = repeat(chunks, self._prompts(number, cue))
-        chunks = self.split_talkers(chunks).unflatten(1, (self.talkers, -1)).flatten(0, 1)
-        states = join_chunks(chunks, frames)
-        masks = self.exit(self.content(states) * self.gate(states))
-        return masks.unflatten(0, (-1, self.talkers)), heard
+            state = self._modulate(number, state, cue)
+            state, heard = repeat(state, self._prompts(number, cue))
+        activation, split = self.split_talkers
+        assert isinstance(split, nn.Conv2d) and split.bias is not None
+        joined = join_chunks(activation(state), features.shape[-1]).transpose(1, 2)
+        # Splitting after joining is half the work; every frame comes from two chunks, hence twice the bias.
+        outputs = masks * split.in_channels
+        talkers = F.conv1d(joined, split.weight[:outputs].squeeze(-1), 2 * split.bias[:outputs])
+        talkers = talkers.unflatten(1, (masks, -1)).flatten(0, 1)
+        return self.exit(self.content(talkers) * self.gate(talkers)).unflatten(0, (-1, masks)), heard
 
     def _prompts(self, repeat: int, cue: Cue | None) -> tuple[Tensor, Tensor] | None:
         return None if cue is None or not self.fusions else self.fusions[repeat].prompts(cue)  # type: ignore
@@ -96,11 +114,25 @@ class SepFormer(Backbone):
 class DualPathRepeat(nn.Module):
     """One pass along the frames of every chunk, then one along the chunks at every frame position."""
 
-    def __init__(self, *, width: int, layers: int, heads: int, feed_forward: int, dropout: float) -> None:
+    def __init__(
+        self,
+        *,
+        width: int,
+        layers: int,
+        heads: int,
+        feed_forward: int,
+        dropout: float,
+        checkpoint_gradients: bool,
+    ) -> None:
         super().__init__()
         self.intra, self.inter = (
             TransformerStack(
-                width=width, layers=layers, heads=heads, feed_forward=feed_forward, dropout=dropout
+                width=width,
+                layers=layers,
+                heads=heads,
+                feed_forward=feed_forward,
+                dropout=dropout,
+                checkpoint_gradients=checkpoint_gradients,
             )
             for _ in range(2)
         )
@@ -108,23 +140,16 @@ class DualPathRepeat(nn.Module):
         self.inter_norm = nn.GroupNorm(1, width, eps=1e-8)
 
     def forward(
-        self, chunks: Tensor, prompts: tuple[Tensor, Tensor] | None = None
+        self, state: Tensor, prompts: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """(B, W, chunk size, chunks), prompts of both paths (B, K, W) -> the same shape, what became of the second."""
+        """(B, chunks, chunk size, W), prompts of both paths (B, K, W) -> the same shape, what became of the second."""
         intra_prompt, inter_prompt = prompts if prompts is not None else (None, None)
-        within, _ = self._path(self.intra, chunks.permute(0, 3, 2, 1), intra_prompt)
-        chunks = chunks + self.intra_norm(within.permute(0, 3, 2, 1))
-        across, heard = self._path(self.inter, chunks.permute(0, 2, 3, 1), inter_prompt)
-        return chunks + self.inter_norm(across.permute(0, 3, 1, 2)), heard
+        within, _ = self.intra(state, intra_prompt)
+        state = state + _normalised(within, self.intra_norm)
+        across, heard = self.inter(state.transpose(1, 2), inter_prompt)
+        return state + _normalised(across.transpose(1, 2), self.inter_norm), heard
 
-    def _path(
-        self, stack: TransformerStack, sequences: Tensor, prompt: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """(B, sequences, positions, W) -> the same shape, and the prompt's positions (B, K, W), a mean over sequences."""
-        batch, count = sequences.shape[:2]
-        if prompt is None:
-            return stack(sequences.flatten(0, 1)).unflatten(0, (batch, count)), None
-        prompt = prompt.unsqueeze(1).expand(-1, count, -1, -1)
-        passed = stack(torch.cat([prompt, sequences], dim=2).flatten(0, 1)).unflatten(0, (batch, count))
-        tokens = prompt.shape[2]
-        return passed[:, :, tokens:], passed[:, :, :tokens].mean(1)
+
+def _normalised(state: Tensor, norm: nn.GroupNorm) -> Tensor:
+    """(B, chunks, chunk size, W), each item as a whole; its features stay last in memory."""
+    return norm(state.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
