@@ -144,8 +144,7 @@ class DualPathRepeat(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """(B, chunks, chunk size, W), prompts of both paths (B, K, W) -> the same shape, what became of the second."""
         intra_prompt, inter_prompt = prompts if prompts is not None else (None, None)
-        within, _ = self.intra(state, intra_prompt)
-        state = state + _normalised(within, self.intra_norm)
+        state = state + _normalised(self.intra(state, intra_prompt)[0], self.intra_norm)
         across, heard = self.inter(state.transpose(1, 2), inter_prompt)
         return state + _normalised(across.transpose(1, 2), self.inter_norm), heard
 

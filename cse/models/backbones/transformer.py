@@ -107,7 +107,7 @@ class TransformerLayer(nn.Module):
     def forward(self, sequences: Tensor) -> Tensor:
         """(sequences, positions, W) -> the same shape."""
         sequences = sequences + self._drop(self._attend(self.attention_norm(sequences)))
-        hidden = F.relu(project(self.feed_forward_norm(sequences), self.expand), inplace=True)
+        hidden = F.relu(project(self.feed_forward_norm(sequences), self.expand))
         return sequences + self._drop(project(self._drop(hidden), self.contract))
 
     def _attend(self, sequences: Tensor) -> Tensor:
