@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from cse.errors import ConfigError
+from cse.history import Turn
 from cse.training.casting import Casting
 from cse.training.mixtures import MixingConfig, Mixtures, SegmentMixer
 from cse.training.waveform_cache import WaveformCache
@@ -129,7 +130,8 @@ class DialogueMixtures(Mixtures):
             `target` int, which talker continues the history, −1 where nobody does;
             `history` list of turns, oldest first, empty where the cue is dropped, and `next_speaker` str, or None then;
             `enrollment` (T_e,) float32 of the target's voice as fast as in the mixture, None where the cue is dropped
-            or the speaker has no other utterance.
+            or the speaker has no other utterance;
+            `histories` of all talkers, in their order, each cut at random as the target's, for contrastive objectives.
         """
         rng = self._random(index)
         targets = self._casting.targets
@@ -144,6 +146,7 @@ class DialogueMixtures(Mixtures):
             "talkers": torch.from_numpy(mixed.sources[places]),
             "target": -1 if absent else int(np.flatnonzero(places == 0)[0]),
             **self._cues(_Scene(asked, absent, cast, speeds), rng),
+            "histories": [self._history(cast[place], rng) for place in places],
         }
 
     @staticmethod
@@ -176,21 +179,26 @@ class DialogueMixtures(Mixtures):
 
     def _cues(self, scene: _Scene, rng: np.random.Generator) -> dict[str, Any]:
         config = self.config
-        utterance = self._utterances[scene.asked]
-        length = min(len(utterance.history), config.max_history_turns)
-        if config.random_history_turns and length:
-            length = int(rng.integers(1, length + 1))
+        history = self._history(scene.asked, rng)
         voice = self._casting.same_voice(scene.asked, scene.cast)
-        has_history, has_enrollment = self._kept(length > 0, len(voice) > 0, rng)
+        has_history, has_enrollment = self._kept(bool(history), len(voice) > 0, rng)
         owner, speed = voice, None if scene.absent else scene.speeds[0]
         swapped = rng.random() < config.swapped_enrollment_probability
         if swapped and has_history and has_enrollment and not scene.absent:
             owner, speed = self._impostor(scene, rng) or (owner, speed)
         return {
-            "history": list(utterance.history[-length:]) if has_history else [],
-            "next_speaker": utterance.speaker if has_history else None,
+            "history": history if has_history else [],
+            "next_speaker": self._utterances[scene.asked].speaker if has_history else None,
             "enrollment": self._enrollment(owner, speed, rng) if has_enrollment else None,
         }
+
+    def _history(self, utterance: int, rng: np.random.Generator) -> list[Turn]:
+        """The last turns before an utterance, as many as the options say."""
+        turns = self._utterances[utterance].history
+        length = min(len(turns), self.config.max_history_turns)
+        if self.config.random_history_turns and length:
+            length = int(rng.integers(1, length + 1))
+        return list(turns[len(turns) - length :])
 
     def _kept(self, has_history: bool, has_enrollment: bool, rng: np.random.Generator) -> tuple[bool, bool]:
         """Which cues an item keeps; the only one that there is, is not dropped."""

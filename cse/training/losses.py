@@ -70,24 +70,25 @@ def selection_loss(logits: Tensor, wanted: Tensor) -> Tensor:
     return torch.where(can, per_item, 0.0).sum() / can.sum().clamp(min=1)
 
 
-def contrastive_loss(pairings: Tensor, wanted: Tensor) -> Tensor:
-    """Cross-entropy between voices and histories of a batch, both ways (InfoNCE, van den Oord et al., 2018).
+def contrastive_loss(scores: Tensor, right: Tensor) -> Tensor:
+    """Cross-entropy between voices and cues of a batch, both ways (InfoNCE, van den Oord et al., 2018).
 
-    Every other history of the batch is a shuffled one for a voice, and every other voice a wrong one for a history.
+    Every other cue of the batch is a shuffled one for a voice, and every other voice a wrong one for a cue.
 
     Args:
-        pairings: (B, S, B) log-odds of voice s of mixture b under the history of mixture c.
-        wanted: (B,) int, the voice that continues the mixture's own history, −1 where none does.
+        scores: (N, M) log-odds of voice n under cue m.
+        right: (M,) int, the voice that each cue belongs to, −1 where it belongs to none or is missing.
 
     Returns:
-        Scalar; 0 where fewer than two mixtures have a target.
+        Scalar; 0 where fewer than two cues have a voice.
+
+    >>> round(contrastive_loss(torch.zeros(4, 2), torch.tensor([3, 0])).item(), 4)  # the mean of log 4 and log 2
+    1.0397
     """
-    there = (wanted >= 0).nonzero().squeeze(1)
+    there = (right >= 0).nonzero().squeeze(1)
     if len(there) < 2:
-        return pairings.sum() * 0.0
-    voices = pairings.shape[1]
-    table = pairings.float().flatten(0, 1)
-    right = there * voices + wanted[there]
-    by_history = F.cross_entropy(table[:, there].T, right)
-    by_voice = F.cross_entropy(table[right][:, there], torch.arange(len(there), device=table.device))
-    return (by_history + by_voice) / 2
+        return scores.sum() * 0.0
+    scores, right = scores.float()[:, there], right[there]
+    by_cue = F.cross_entropy(scores.T, right)
+    by_voice = F.cross_entropy(scores[right], torch.arange(len(there), device=scores.device))
+    return (by_cue + by_voice) / 2

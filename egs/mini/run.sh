@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Mini recipe: the whole way from a corpus to a scored model in 20 minutes on two CPU cores, without a network.
-# The synthesiser flite speaks short dialogues, two of them are mixed in a room, and the model is judged by whether
-# it returns the voice that continues its dialogue. The stages:
+# Mini recipe: the whole way from a corpus to scored models in half an hour on two CPU cores, without a network.
+# The synthesiser flite speaks short dialogues, two of them are mixed in a room, and each model is judged by whether
+# it returns the voice that continues its dialogue: under the right history, under the interferer's, and under none.
+# The stages:
 #
 #   0  dialogues and speech  -> DATA_DIR/utterances.jsonl
 #   1  test mixtures in rooms -> OUTPUT/test/mixtures.jsonl   (training mixes on the fly)
-#   2  training              -> OUTPUT/train/model
-#   3  evaluation            -> OUTPUT/metrics.json, OUTPUT/report/index.html
+#   2  training              -> OUTPUT/MODEL/model            (for each model)
+#   3  evaluation            -> OUTPUT/MODEL/*.json, OUTPUT/MODEL/report/index.html, OUTPUT/results.md
 #   4  one extraction        -> OUTPUT/voice.wav
 #
 # A stage that was interrupted goes on where it stopped when the recipe is run again.
@@ -14,26 +15,46 @@ set -euo pipefail
 
 stage=0              # first stage to run
 stop_stage=4         # last stage to run
-quick=false          # a small corpus and a short training: shows that everything works, in 3 minutes
-experiment=mini      # configs/experiment/NAME.yaml
+quick=false          # a small corpus and short trainings: shows that everything works, in 3 minutes
+experiment=all       # separator, contsep, cont_ext, h_cont_ext (configs/experiment/mini/NAME.yaml), or all of them
 data_dir=            # folder of the corpus; egs/mini/data, or data_quick with --quick
-output=              # folder of everything else; egs/mini/exp/EXPERIMENT, or EXPERIMENT_quick with --quick
+output=              # folder of everything else; egs/mini/exp, or exp_quick with --quick
 
 . "$(dirname "$0")/../utils/parse_options.sh"
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../utils/path.sh"
 
 if $quick; then
-    train_dialogues=24 dev_dialogues=6 test_dialogues=6 test_mixtures=8 suffix=_quick
-    training=(trainer.max_steps=60)
+    train_dialogues=24 dev_dialogues=6 test_dialogues=6 test_mixtures=6 suffix=_quick
+    training=(trainer.max_steps=6 data.validation_mixtures=6)
 else
-    train_dialogues=144 dev_dialogues=24 test_dialogues=24 test_mixtures=100 suffix=
+    train_dialogues=560 dev_dialogues=36 test_dialogues=48 test_mixtures=200 suffix=
     training=()
 fi
 data_dir=${data_dir:-$here/data$suffix}
-output=${output:-$here/exp/$experiment$suffix}
+output=${output:-$here/exp$suffix}
+models=(separator contsep cont_ext h_cont_ext)
+[ "$experiment" = all ] || models=("$experiment")
 
 run_stage() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
+
+# train MODEL OPTION...: nothing to do if that model is there
+train() {
+    local model=$1
+    shift
+    [ ! -e "$output/$model/model" ] || return 0
+    cse train experiment="mini/$model" "data.utterances=['$data_dir/utterances.jsonl']" \
+        output="$output/$model" data.cache_dir="$output/cache" "$@" "${training[@]}"
+}
+
+# evaluate MODEL CONDITION OPTION...: writes OUTPUT/MODEL/CONDITION.json
+evaluate() {
+    local model=$1 condition=$2
+    shift 2
+    echo "$model, $condition"
+    cse evaluate --manifest "$output/test/mixtures.jsonl" --model "$output/$model/model" \
+        --json "$output/$model/$condition.json" "$@"
+}
 
 if run_stage 0; then
     echo "Stage 0: dialogues and speech -> $data_dir/utterances.jsonl"
@@ -49,22 +70,42 @@ if run_stage 1; then
 fi
 
 if run_stage 2; then
-    echo "Stage 2: training -> $output/train/model"
-    cse train experiment="$experiment" "data.utterances=['$data_dir/utterances.jsonl']" output="$output/train" \
-        "${training[@]}"
+    echo "Stage 2: training -> $output/{separator,listener,contsep,cont_ext,h_cont_ext}/model"
+    train separator
+    for model in "${models[@]}"; do
+        [ "$model" != separator ] || continue
+        train listener
+        train "$model" "trainer.init_from=['$output/listener/model','$output/separator/model']"
+    done
 fi
 
 if run_stage 3; then
-    echo "Stage 3: evaluation -> $output/metrics.json, $output/report/index.html"
-    cse evaluate --manifest "$output/test/mixtures.jsonl" --model "$output/train/model" --cues history \
-        --json "$output/metrics.json" --report "$output/report"
+    echo "Stage 3: evaluation -> $output/results.md, $output/{${models[*]}}/report/index.html"
+    for model in "${models[@]}"; do
+        if [ "$model" = separator ]; then
+            # the cascade transcribes: a sixth of real time for each voice
+            evaluate separator history --cues history --report "$output/$model/report" --limit $((test_mixtures / 4))
+            continue
+        fi
+        evaluate "$model" history --cues history --report "$output/$model/report"
+        evaluate "$model" history-1-turn --cues history --history-turns 1
+        evaluate "$model" history-swapped --cues history --swap history
+        evaluate "$model" history-none --cues history --history-turns 0
+        [ "$model" = h_cont_ext ] || continue
+        evaluate "$model" enrollment --cues enrollment
+        evaluate "$model" both
+        evaluate "$model" both-enrollment-swapped --swap enrollment
+        evaluate "$model" both-history-swapped --swap history
+    done
+    "$python" "$here/local/summarize.py" "$output" --output "$output/results.md"
 fi
 
 if run_stage 4; then
-    echo "Stage 4: one extraction -> $output/voice.wav"
+    model=${models[-1]}
+    echo "Stage 4: one extraction with $model -> $output/voice.wav"
     # the first test mixture, with its history in the form that `cse extract` reads; the recipe goes on to its end
     # also where the model judges the target absent
     mixture=$("$python" "$here/local/first_mixture.py" "$output/test/mixtures.jsonl" --history "$output/history.json")
-    cse extract "$mixture" --history "$output/history.json" --model "$output/train/model" \
+    cse extract "$mixture" --history "$output/history.json" --model "$output/$model/model" \
         --on-absent passthrough -o "$output/voice.wav" --json
 fi

@@ -112,10 +112,10 @@ def test_a_model_that_cannot_say_nobody_learns_nothing_from_items_without_target
     assert not logits.grad[1].any()
 
 
-def test_contrast_compares_voices_and_histories_of_the_batch_both_ways():
-    pairings = torch.zeros(3, 2, 3)
-    wanted = torch.tensor([1, 0, -1])
-    pairings[0, 1, 0] = pairings[1, 0, 1] = 3.0
+def test_contrast_compares_voices_and_cues_both_ways():
+    scores = torch.zeros(6, 3)
+    scores[1, 0] = scores[2, 1] = 3.0
     among_six, among_two = (-math.log(math.exp(3) / (math.exp(3) + others)) for others in (5, 1))
-    assert contrastive_loss(pairings, wanted).item() == pytest.approx((among_six + among_two) / 2)
-    assert contrastive_loss(pairings, torch.tensor([1, -1, -1])).item() == 0.0
+    expected = (among_six + among_two) / 2
+    assert contrastive_loss(scores, torch.tensor([1, 2, -1])).item() == pytest.approx(expected)
+    assert contrastive_loss(scores, torch.tensor([1, -1, -1])).item() == 0.0

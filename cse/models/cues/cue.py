@@ -39,7 +39,9 @@ class Cue:
     def missing(cls, batch: int, tokens: int, width: int, device: torch.device | str = "cpu") -> Cue:
         """No cue for any of `batch` mixtures."""
         shape = (batch, tokens)
-        return cls(torch.zeros(*shape, width, device=device), torch.zeros(shape, dtype=torch.bool, device=device))
+        return cls(
+            torch.zeros(*shape, width, device=device), torch.zeros(shape, dtype=torch.bool, device=device)
+        )
 
     @classmethod
     def join(cls, cues: Sequence[Cue]) -> Cue:

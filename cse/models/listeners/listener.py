@@ -34,7 +34,7 @@ class Listener(nn.Module, ABC):
 
     def read(self, cue: Cue) -> Tensor:
         """Cue tokens (B, K, D) -> (B, E) of length 1."""
-        return F.normalize(self.told(self.summary(cue)), dim=-1)
+        return F.normalize(self.told(F.normalize(self.summary(cue), dim=-1)), dim=-1)
 
     def summary(self, cue: Cue) -> Tensor:
         """Cue tokens (B, K, D) -> (B, D): their mean."""

@@ -5,60 +5,75 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cse.models.selectors.selector import Judgement
+from cse.models.cues.cue import Cue
 from cse.models.target_extractor import TargetExtractor, Voices
-from cse.training.losses import contrastive_loss, neg_si_snr, selection_loss
+from cse.training.losses import contrastive_loss, neg_si_snr
 from cse.training.objectives.cues import encode_cues, mean_over, target_of
 from cse.training.objectives.objective import Batch, Objective
 
 
 class Listening(Objective[TargetExtractor]):
-    """Which of the voices continues the history, without separating: a hundred times as many voices a second.
+    """Which voice belongs to which history, and to which enrollment, without separating: many times as many a second.
 
-    An imperfect separation is made up: each true talker with a leak of the mixture. What comes out is a start for
+    An imperfect separation is made up: each true talker with a leak of the others. What comes out is a start for
     the training of the whole model.
 
     Args:
         leak_db: Range of the leak's level against the talker, in dB.
-        contrastive_weight: Of the contrast with all voices and histories of the batch.
+        ramp_steps: Steps in which the upper end of that range rises from the lower one: words are learned from clear
+            speech first.
     """
 
-    def __init__(
-        self, *, leak_db: tuple[float, float] = (-30.0, -5.0), contrastive_weight: float = 1.0
-    ) -> None:
+    steps: Tensor
+
+    def __init__(self, *, leak_db: tuple[float, float] = (-30.0, -5.0), ramp_steps: int = 0) -> None:
         super().__init__()
         self.leak_db = leak_db
-        self.contrastive_weight = contrastive_weight
+        self.ramp_steps = ramp_steps
+        self.register_buffer(
+            "steps", torch.zeros((), dtype=torch.long)
+        )  # a resumed training goes on with the ramp
 
     def loss(self, model: TargetExtractor, batch: Batch) -> dict[str, Tensor]:
         """From a batch of `cse.training.dialogue_mixtures`."""
-        judgement = self._judge(model, batch)
-        terms = {"selection": selection_loss(judgement.logits, batch["target"])}
-        if judgement.pairings is not None:
-            contrast = contrastive_loss(judgement.pairings, batch["target"])
-            terms["contrastive"] = self.contrastive_weight * contrast
+        self.steps += 1
+        voices = self._leaky(batch)
+        terms: dict[str, Tensor] = {}
+        if model.text_cue is not None:
+            histories = [history for histories in batch["histories"] for history in histories]
+            cue = model.text_cue(histories)
+            terms["words"] = _contrast(model.selector.listener(voices, cue), cue)
+        if model.speaker_cue is not None:
+            cue = encode_cues(model, batch)["speaker"].keep(batch["target"] >= 0)
+            index = batch["target"].clamp(min=0).view(-1, 1, 1).expand(-1, 1, voices.shape[-1])
+            target = voices.gather(1, index)
+            terms["voices"] = _contrast(model.selector.voice_listener(target, cue), cue)
         return terms
 
     def measure(self, model: TargetExtractor, batch: Batch) -> dict[str, Tensor]:
         """Whether the right voice is chosen, and by how many dB that one is above the mixture."""
-        target = target_of(batch)
-        judgement = self._judge(model, batch)
-        chosen = judgement.logits[:, :-1].argmax(1)
-        voice = self._leaky(batch)[torch.arange(len(chosen)), chosen]
+        target, voices = target_of(batch), self._leaky(batch)
+        chosen = model.judge(Voices(voices), **encode_cues(model, batch)).logits[:, :-1].argmax(1)
+        voice = voices[torch.arange(len(chosen)), chosen]
         improvement = neg_si_snr(batch["mixture"], target) - neg_si_snr(voice, target)
         right = (chosen == batch["target"]).float()
         return mean_over(batch["target"] >= 0, si_sdri_db=improvement, selection_accuracy=right)
 
-    def _judge(self, model: TargetExtractor, batch: Batch) -> Judgement:
-        return model.judge(Voices(self._leaky(batch)), **encode_cues(model, batch))
-
     def _leaky(self, batch: Batch) -> Tensor:
-        """(B, S, T) talkers, each with the others a random number of dB below it; the middle in evaluation."""
+        """(B, S, T) talkers, each with the others a random number of dB below it; in evaluation the same number."""
         talkers: Tensor = batch["talkers"]
         others = talkers.sum(1, keepdim=True) - talkers
         low, high = self.leak_db
-        share = torch.rand(talkers.shape[:2], device=talkers.device) if self.training else 0.5
-        leak_db = torch.as_tensor(low + (high - low) * share, device=talkers.device)
+        risen = min(1.0, float(self.steps) / max(1, self.ramp_steps))
+        share = risen * torch.rand(talkers.shape[:2]) if self.training else torch.tensor(0.75)
+        leak_db = (low + (high - low) * share).to(talkers.device)
         ratio = talkers.square().mean(-1) / (others.square().mean(-1) + 1e-8)
         gain = ratio.sqrt() * 10 ** (leak_db / 20)
         return talkers + gain.unsqueeze(-1) * others
+
+
+def _contrast(pairings: Tensor, cue: Cue) -> Tensor:
+    """Voices against their cues, in the same order: (B, S, B · S)."""
+    scores = pairings.flatten(0, 1)
+    right = torch.arange(len(scores), device=scores.device)
+    return contrastive_loss(scores, torch.where(cue.present, right, -1))

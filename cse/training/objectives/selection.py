@@ -36,7 +36,8 @@ class Selection(Objective[TargetExtractor]):
 
     def loss(self, model: TargetExtractor, batch: Batch) -> dict[str, Tensor]:
         """From a batch of `cse.training.dialogue_mixtures`."""
-        output = model(batch["mixture"], **encode_cues(model, batch))
+        cues = encode_cues(model, batch)
+        output = model(batch["mixture"], **cues)
         per_mixture, assigned = pit_neg_si_snr(output.waveforms, batch["talkers"])
         wanted = wanted_estimate(assigned, batch["target"])
         terms = {
@@ -44,7 +45,11 @@ class Selection(Objective[TargetExtractor]):
             "selection": self.selection_weight * selection_loss(output.logits, wanted),
         }
         if self.contrastive_weight and output.pairings is not None:
-            terms["contrastive"] = self.contrastive_weight * contrastive_loss(output.pairings, wanted)
+            voices = output.pairings.shape[1]
+            place = torch.arange(len(wanted), device=wanted.device) * voices + wanted
+            right = torch.where((wanted >= 0) & cues["text"].present, place, -1)
+            contrast = contrastive_loss(output.pairings.flatten(0, 1), right)
+            terms["contrastive"] = self.contrastive_weight * contrast
         return terms
 
     def measure(self, model: TargetExtractor, batch: Batch) -> dict[str, Tensor]:
