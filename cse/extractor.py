@@ -50,6 +50,11 @@ class Extractor:
         self.method = method
         self.name = name
 
+    @property
+    def talkers(self) -> int:
+        """How many voices in a recording the model was made for."""
+        return self.method.talkers
+
     @classmethod
     def from_pretrained(
         cls,

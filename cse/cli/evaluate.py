@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from cse.cli.models import add_model_options, load_extractor
-from cse.errors import ConfigError, CseError, MissingExtraError
+from cse.errors import CheckpointError, ConfigError, CseError, MissingExtraError
 from cse.evaluation.evaluate import CUES, Evaluation, check_options, evaluate
 from cse.evaluation.items import METRICS
 from cse.evaluation.markup import RESULTS, interval, quantity
 from cse.evaluation.report import check_report_folder, write_report
 from cse.evaluation.swap import swap_cues
-from cse.manifest import read_mixtures
+from cse.extractor import Extractor
+from cse.manifest import Mixture, read_mixtures
 from cse.selection.transcriber import Transcriber
 
 PACKAGE_OF_METRIC = {"pesq": "pesq", "stoi": "pystoi", "wer": "jiwer"}
@@ -42,6 +43,7 @@ def main(argv: list[str]) -> int:
     _check_outputs(options)
     transcriber = _load_transcriber(options, metrics)
     extractor = load_extractor(options)
+    _check_talkers(mixtures, extractor)
     evaluation = evaluate(
         extractor,
         mixtures,
@@ -59,6 +61,17 @@ def main(argv: list[str]) -> int:
     if len(failed) == len(evaluation.items):
         raise CseError(f"all {len(failed)} items failed; the first one, {failed[0].id}: {failed[0].error}")
     return 0
+
+
+def _check_talkers(mixtures: Sequence[Mixture], extractor: Extractor) -> None:
+    """Refuse mixtures of more talkers than the model has outputs: one of them would be in no output."""
+    most = max(mixtures, key=lambda mixture: len(mixture.interferers))
+    talkers = len(most.interferers) + (most.target is not None)
+    if talkers > extractor.talkers:
+        raise CheckpointError(
+            f"{extractor.name}: mixture {most.id} has {talkers} talkers, the model was made for {extractor.talkers}; "
+            f"evaluate it on mixtures of {extractor.talkers}, or take a model for {talkers}"
+        )
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -11,13 +11,14 @@ from typing import Any
 
 from cse.checkpoint import instantiate
 from cse.cli.config import call, compose, usage
-from cse.errors import MissingExtraError
+from cse.errors import ConfigError, MissingExtraError
 
 
 def main(argv: list[str]) -> int:
     """Train with Hydra overrides, e.g. `experiment=separator data.utterances=[a.jsonl] output=exp/a`."""
     try:
         import pytorch_lightning as pl
+        from pytorch_lightning.utilities import rank_zero_only
     except ImportError as error:
         raise MissingExtraError(feature="training", extra="train", package="pytorch-lightning") from error
 
@@ -39,6 +40,11 @@ def main(argv: list[str]) -> int:
     mixing = call(mixing_class, mixing_options, "data.mixing")
     data = call(schema["data"], {**data_options, "mixing": mixing}, "data")
     model = instantiate(options["model"])
+    if mixing.talkers != model.talkers:
+        raise ConfigError(
+            f"data.mixing.talkers is {mixing.talkers}, the model separates {model.talkers}: expected the same; set "
+            "`talkers`, which both follow"
+        )
     if getattr(model, "text_cue", None) is not None:
         model.text_cue.cache_dir = Path(data_options["cache_dir"]) / "text"
     system = TrainingSystem(
@@ -54,8 +60,9 @@ def main(argv: list[str]) -> int:
         name=options["name"],
         config=config,
     )
-    print(folder)
-    print(f"finished: cse extract AUDIO --history FILE --model {folder} -o OUT.wav", file=sys.stderr)
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        print(folder)
+        print(f"finished: cse extract AUDIO --history FILE --model {folder} -o OUT.wav", file=sys.stderr)
     return 0
 
 
@@ -91,7 +98,7 @@ def _options(argv: list[str], schema: dict[str, Callable[..., Any]]) -> dict[str
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    from cse.errors import ConfigError, one_line
+    from cse.errors import one_line
 
     config = compose("train", argv, schema=schema)
     missing = sorted(OmegaConf.missing_keys(config))

@@ -32,9 +32,11 @@ class Method(Protocol):
 
     Attributes:
         sample_rate: In Hz, of the mixtures it takes and the voices it returns.
+        talkers: How many voices in a mixture it was made for.
     """
 
     sample_rate: int
+    talkers: int
 
     def extract(
         self,

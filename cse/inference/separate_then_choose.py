@@ -32,6 +32,7 @@ class SeparateThenChoose:
         self.separator = separator.eval().requires_grad_(False).to(device)
         self.chooser = chooser
         self.sample_rate = separator.sample_rate
+        self.talkers = separator.talkers
         self._device = device
         self._windows = (windows or Windows()).samples(self.sample_rate)
 

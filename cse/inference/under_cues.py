@@ -43,6 +43,7 @@ class UnderCues:
     ) -> None:
         self.model = model.eval().requires_grad_(False).to(device)
         self.sample_rate = model.sample_rate
+        self.talkers = model.talkers
         self.abstain_below = abstain_below
         self.attribute = attribute
         self._device = device

@@ -98,6 +98,8 @@ class FakeExtractor:
 
     answer: Callable[[str, list[np.ndarray]], Extraction]
     calls: list[tuple[str, Sequence[Turn] | None, Path | None]] = field(default_factory=list)
+    talkers: int = 3
+    name: str = "fake"
 
     def extract(
         self, audio: Path, history: Sequence[Turn] | None = None, *, enrollment: Path | None = None

@@ -166,3 +166,23 @@ def test_a_missing_model_is_one_line(manifest_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(Extractor, "from_pretrained", staticmethod(missing))
     assert main(["evaluate", "--manifest", str(manifest_path), "--model", "nothing"]) == 2
     assert capsys.readouterr().err == "cse evaluate: nothing: no such model\n"
+
+
+def test_more_talkers_than_the_model_has_are_one_line(manifest_path: Path, fake, install, capsys) -> None:
+    extractor = fake("ideal")
+    extractor.talkers = 1
+    install(extractor)
+    assert main(["evaluate", "--manifest", str(manifest_path)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("cse evaluate: fake: mixture ") and "the model was made for 1;" in err
+    assert not extractor.calls
+
+
+def test_a_swapped_cue_that_the_manifest_does_not_have_is_one_line(
+    manifest_path: Path, fake, install, capsys
+) -> None:
+    extractor = fake("ideal")
+    install(extractor)
+    assert main(["evaluate", "--manifest", str(manifest_path), "--swap", "history"]) == 2
+    assert "swap history: none of" in capsys.readouterr().err
+    assert not extractor.calls

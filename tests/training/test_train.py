@@ -165,7 +165,9 @@ def test_a_run_that_is_told_to_stop_says_so_and_leaves_no_model(corpus, tmp_path
 
 def test_every_experiment_composes_and_builds():
     folder = Path(__file__).parents[2] / "configs" / "experiment"
-    experiments = sorted(path.stem for path in folder.glob("*.yaml"))
+    experiments = sorted(
+        path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")
+    )
     assert experiments
     for experiment in experiments:
         config = compose(
@@ -213,6 +215,11 @@ def test_what_is_missing_or_mistyped_is_named(capsys, corpus, tmp_path):
     assert "max_steps" in one_line_error(
         capsys, [*TINY, *corpus, f"output={tmp_path}", "trainer.max_steps=many"]
     )
+
+
+def test_mixtures_of_more_talkers_than_the_model_has_are_refused(capsys, corpus, tmp_path):
+    message = one_line_error(capsys, [*TINY, *corpus, f"output={tmp_path}", "data.mixing.talkers=3"])
+    assert "data.mixing.talkers is 3, the model separates 2" in message
 
 
 def test_talkers_in_both_splits_are_refused(capsys, corpus, tmp_path):
