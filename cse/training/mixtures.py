@@ -29,6 +29,8 @@ class MixingConfig:
     Attributes:
         talkers: Talkers in a mixture, S.
         segment_s: Length of a mixture in seconds.
+        max_delay_s: Latest start in seconds of a talker who is shorter than that; null is anywhere, so that talkers of
+            3 s seldom talk at once in mixtures of 16 s.
         speeds: Speed factors, one drawn for each talker; (1.0,) leaves speech as it is.
         noise_probability: Share of mixtures with ambient noise.
         noise_snr_db: Range of speech over noise in dB.
@@ -39,6 +41,7 @@ class MixingConfig:
 
     talkers: int
     segment_s: float = 3.0
+    max_delay_s: float | None = None
     speeds: tuple[float, ...] = (0.9, 1.0, 1.1)
     noise_probability: float = 0.0
     noise_snr_db: tuple[float, float] = (5.0, 20.0)
@@ -81,7 +84,10 @@ class SegmentMixer:
             (T,) float32, as long as a mixture; and the factor by which it is faster than it was spoken.
         """
         piece, speed = self.piece(utterances, self.samples, rng)
-        before = int(rng.integers(self.samples - len(piece) + 1))
+        latest = self.samples - len(piece)
+        if self.config.max_delay_s is not None:
+            latest = min(latest, round(self.config.max_delay_s * self.speech.sample_rate))
+        before = int(rng.integers(latest + 1))
         return np.pad(piece, (before, self.samples - len(piece) - before)), speed
 
     def piece(

@@ -75,6 +75,17 @@ def test_speed_changes_the_pitch(speech):
     assert peaks[0] != peaks[1]
 
 
+def test_short_talkers_may_be_asked_to_begin_early(speech):
+    def starts_s(**options) -> list[float]:
+        items = [dataset(speech, segment_s=3.0, **options)[index] for index in range(20)]
+        talkers = torch.cat([item["talkers"] for item in items])
+        return ((talkers != 0).int().argmax(-1) / SAMPLE_RATE).tolist()
+
+    assert max(starts_s()) > 1.0
+    assert 0.1 < max(starts_s(max_delay_s=0.25)) < 0.4  # speech itself begins a little later
+    assert max(starts_s(max_delay_s=0.0)) < 0.15
+
+
 def test_too_few_speakers_is_an_error_with_both_numbers(speech):
     speakers = len({utterance.speaker for utterance in speech.utterances})
     with pytest.raises(ManifestError, match=rf"of {speakers} speaker\(s\), expected at least {speakers + 1}"):
