@@ -13,7 +13,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -56,6 +56,11 @@ def compose(config_name: str, overrides: Sequence[str], *, schema: Schema | None
             return hydra.compose(config_name, overrides=wanted)
         except errors as error:
             base, choices = _base(hydra, config_name)
+            chosen = [one for one in overrides if one.partition("=")[0] in choices]
+            with suppress(
+                *errors
+            ):  # a prepared config has keys of its own; without one the message is about that
+                base, _ = _base(hydra, config_name, chosen)
             known = [*_leaves(base), *choices, *arguments]
             for override in overrides:
                 _check_key(override, known)
@@ -184,11 +189,13 @@ def _config_folder(stack: ExitStack) -> Path:
         return checkout
 
 
-def _base(hydra: Any, config_name: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """The config without overrides, and its choice of every group."""
+def _base(
+    hydra: Any, config_name: str, overrides: Sequence[str] = ()
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The config without overrides, or with a few, and its choice of every group."""
     from omegaconf import OmegaConf
 
-    config = hydra.compose(config_name, return_hydra_config=True)
+    config = hydra.compose(config_name, overrides=list(overrides), return_hydra_config=True)
     choices = {
         str(group): str(choice)
         for group, choice in config.hydra.runtime.choices.items()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cse.checkpoint import instantiate
-from cse.cli.config import call, compose, usage
+from cse.cli.config import call, compose, plain, usage
 from cse.errors import ConfigError, MissingExtraError
 
 
@@ -95,16 +95,4 @@ def _schema() -> dict[str, Callable[..., Any]]:
 
 
 def _options(argv: list[str], schema: dict[str, Callable[..., Any]]) -> dict[str, Any]:
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    from cse.errors import one_line
-
-    config = compose("train", argv, schema=schema)
-    missing = sorted(OmegaConf.missing_keys(config))
-    if missing:
-        raise ConfigError(f"{missing[0]} is missing; give it as {missing[0]}=VALUE")
-    try:
-        return dict(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
-    except OmegaConfBaseException as error:
-        raise ConfigError(one_line(error)) from error
+    return plain(compose("train", argv, schema=schema))

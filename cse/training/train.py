@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,8 @@ class TrainerConfig:
     Attributes:
         max_steps: Optimiser steps in all.
         init_from: Checkpoints (packaged names or paths) whose weights training starts from: of each, the parts that the
-            model has too; a later one overwrites. Empty starts from scratch.
+            model has too; a later one overwrites, so a separator comes after a listener, whose backbone is untrained.
+            Empty starts from scratch.
         ema_decay: Keep an exponential moving average of the weights, and finish with it; null does not.
         precision: Lightning's, e.g. 32-true or bf16-mixed.
         accelerator: Lightning's: auto, cpu, gpu, …
@@ -87,6 +88,8 @@ def train(
     Raises:
         KeyboardInterrupt: If the run was stopped by Ctrl-C or SIGTERM; the same call goes on from its last checkpoint.
     """
+    if config.strategy == "ddp" and not system.objective.uses_whole_model:
+        config = replace(config, strategy="ddp_find_unused_parameters_true")
     trainer = _trainer(config, output, steps_per_epoch=data.steps_per_epoch)
     if config.compile_model:
         system.model.compile()
@@ -143,6 +146,8 @@ def _trainer(config: TrainerConfig, output: Path, *, steps_per_epoch: int) -> pl
         log_every_n_steps=20,
         enable_progress_bar=config.progress_bar,
         enable_model_summary=False,
+        # batch norm sees the mixtures of all GPUs; on CPUs torch cannot, and each process normalises by its own
+        sync_batchnorm=torch.cuda.is_available() and config.accelerator != "cpu",
         use_distributed_sampler=False,  # the data module shares out the indices itself, see ResumableSampler
         num_sanity_val_steps=0,
         default_root_dir=output,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
+from cse.errors import ConfigError
 from cse.models.cues.cue import Cue
+from cse.models.selectors.listening import ListeningSelector
+from cse.models.selectors.trusting import TrustingSelector
 from cse.models.target_extractor import TargetExtractor, Voices
 from cse.training.losses import contrastive_loss, neg_si_snr
 from cse.training.objectives.cues import encode_cues, mean_over, target_of
@@ -24,6 +29,7 @@ class Listening(Objective[TargetExtractor]):
             speech first.
     """
 
+    uses_whole_model: ClassVar[bool] = False
     steps: Tensor
 
     def __init__(self, *, leak_db: tuple[float, float] = (-30.0, -5.0), ramp_steps: int = 0) -> None:
@@ -35,19 +41,29 @@ class Listening(Objective[TargetExtractor]):
         )  # a resumed training goes on with the ramp
 
     def loss(self, model: TargetExtractor, batch: Batch) -> dict[str, Tensor]:
-        """From a batch of `cse.training.dialogue_mixtures`."""
+        """From a batch of `cse.training.dialogue_mixtures`.
+
+        Raises:
+            ConfigError: If the model's selector does not listen.
+        """
+        selector = model.selector
+        if not isinstance(selector, ListeningSelector | TrustingSelector):
+            raise ConfigError(
+                f"objective=listening got a {type(selector).__name__}, expected a selector that listens; take "
+                "selector=listening, or selector=trusting for a model that takes enrollments"
+            )
         self.steps += 1
         voices = self._leaky(batch)
         terms: dict[str, Tensor] = {}
         if model.text_cue is not None:
             histories = [history for histories in batch["histories"] for history in histories]
             cue = model.text_cue(histories)
-            terms["words"] = _contrast(model.selector.listener(voices, cue), cue)
-        if model.speaker_cue is not None:
+            terms["words"] = _contrast(selector.listener(voices, cue), cue)
+        if isinstance(selector, TrustingSelector):
             cue = encode_cues(model, batch)["speaker"].keep(batch["target"] >= 0)
             index = batch["target"].clamp(min=0).view(-1, 1, 1).expand(-1, 1, voices.shape[-1])
             target = voices.gather(1, index)
-            terms["voices"] = _contrast(model.selector.voice_listener(target, cue), cue)
+            terms["voices"] = _contrast(selector.voice_listener(target, cue), cue)
         return terms
 
     def measure(self, model: TargetExtractor, batch: Batch) -> dict[str, Tensor]:

@@ -16,9 +16,11 @@ class Objective(nn.Module, ABC, Generic[Model]):
 
     Attributes:
         results: Names of what `measure` returns.
+        uses_whole_model: Whether each weight has a part in every loss; several processes have to know.
     """
 
     results: ClassVar[tuple[str, ...]] = ("si_sdri_db", "selection_accuracy")
+    uses_whole_model: ClassVar[bool] = True
 
     @abstractmethod
     def loss(self, model: Model, batch: Batch) -> dict[str, Tensor]:
