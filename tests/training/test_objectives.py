@@ -19,7 +19,7 @@ from cse.training.losses import level_db
 from cse.training.objectives.cues import encode_cues
 from cse.training.objectives.extraction import Extraction
 from cse.training.objectives.listening import Listening
-from cse.training.objectives.objective import Batch, Objective
+from cse.training.objectives.objective import Batch
 from cse.training.objectives.selection import Selection
 
 RATE = 8000
