@@ -17,8 +17,10 @@ from pytorch_lightning.callbacks import (
     TQDMProgressBar,
 )
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.strategies import FSDPStrategy
 
 from cse.checkpoint import save_checkpoint
+from cse.errors import ConfigError
 from cse.training.datamodule import DynamicMixingData
 from cse.training.initial import load_initial
 from cse.training.system import TrainingSystem
@@ -40,7 +42,7 @@ class TrainerConfig:
         accelerator: Lightning's: auto, cpu, gpu, …
         devices: Processes on this machine.
         num_nodes: Machines.
-        strategy: Lightning's; ddp for several processes.
+        strategy: Lightning's; ddp for several processes. CONTRIBUTING.md has the commands.
         gradient_clip: Largest gradient norm.
         accumulate_batches: Batches a step.
         checkpoint_every_steps: Steps between two resumable checkpoints.
@@ -86,6 +88,7 @@ def train(
         The folder of the finished checkpoint.
 
     Raises:
+        ConfigError: If the trained weights are spread over processes (FSDP) and cannot be written as one model.
         KeyboardInterrupt: If the run was stopped by Ctrl-C or SIGTERM; the same call goes on from its last checkpoint.
     """
     if config.strategy == "ddp" and not system.objective.uses_whole_model:
@@ -100,6 +103,11 @@ def train(
         trainer.fit(system, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
     except SystemExit as stop:  # what Lightning makes of Ctrl-C and SIGTERM; the latter with exit code 0
         raise KeyboardInterrupt from stop
+    if isinstance(trainer.strategy, FSDPStrategy):
+        raise ConfigError(
+            f"trainer.strategy={config.strategy}: got weights that are spread over the processes, expected them in one; "
+            f"type the same with trainer.strategy=auto trainer.devices=1, which writes {output / 'model'} from {last}"
+        )
     if trainer.is_global_zero:
         results = {
             key.removeprefix("validation/"): float(value)

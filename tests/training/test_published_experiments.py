@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from cse.checkpoint import instantiate
 from cse.cli import main
 from cse.cli.config import call
 from cse.cli.train import _options, _schema
+from cse.encoders.lora import LoRATextEncoder
 from cse.models.cues.pooling.published import PublishedContext
 from cse.models.truncating_filterbank import TruncatingFilterbank
 from cse.published.networks import published_config
@@ -121,3 +123,27 @@ def test_a_head_by_place_needs_to_know_the_width_of_the_prompts(capsys):
     options = ["experiment=contsep", "selector=fixed_slot", "output=x", "data.utterances=[y]"]
     assert main(["train", *options]) == 2
     assert "backbone.width" in capsys.readouterr().err
+
+
+def test_the_options_of_a_sharded_training_with_a_tuned_language_model_compose():
+    llama = "hf://meta-llama/Meta-Llama-3-8B"
+    tuned = [
+        "text_cue=minilm_lora", f"text_cue.encoder.source={llama}", "text_cue.encoder.sha256=null",
+        "text_cue.encoder.width=4096", "text_cue.encoder.max_tokens=8192", "text_cue.pooling.max_turns=100",
+        "+text_cue.encoder.gradient_checkpointing=true", "+backbone.checkpoint_gradients=true",
+    ]  # fmt: skip
+    sharded = [
+        "trainer.strategy=fsdp",
+        "trainer.precision=32-true",
+        "trainer.gradient_clip=0",
+        "trainer.num_nodes=2",
+    ]
+    options = composed("cont_ext", *tuned, *sharded)
+    trainer = call(TrainerConfig, options["trainer"])
+    assert (trainer.strategy, trainer.gradient_clip, trainer.num_nodes) == ("fsdp", 0.0, 2)
+    text_cue = options["model"]["text_cue"]
+    known = inspect.signature(LoRATextEncoder).parameters
+    assert text_cue["encoder"].pop("_target_") == "cse.encoders.lora.LoRATextEncoder"
+    assert set(text_cue["encoder"]) < set(known)
+    assert options["model"]["backbone"]["cue_width"] == 4096
+    assert built({**options["model"]["backbone"]}).repeats[0].intra.checkpoint_gradients
