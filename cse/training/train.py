@@ -105,7 +105,7 @@ def train(
         raise KeyboardInterrupt from stop
     if isinstance(trainer.strategy, FSDPStrategy):
         raise ConfigError(
-            f"trainer.strategy={config.strategy}: got weights that are spread over the processes, expected them in one; "
+            f"trainer.strategy={config.strategy}: got weights spread over the processes, expected them in one; "
             f"type the same with trainer.strategy=auto trainer.devices=1, which writes {output / 'model'} from {last}"
         )
     if trainer.is_global_zero:
