@@ -22,6 +22,7 @@ def main(argv: list[str]) -> int:
     except ImportError as error:
         raise MissingExtraError(feature="training", extra="train", package="pytorch-lightning") from error
 
+    from cse.training.memory import keep_freed_memory
     from cse.training.system import TrainingSystem
     from cse.training.train import train
 
@@ -31,6 +32,7 @@ def main(argv: list[str]) -> int:
         return 0
     options = _options(argv, schema)
     config = call(schema["trainer"], options["trainer"], "trainer")
+    keep_freed_memory()
     _quiet()
     pl.seed_everything(options["seed"], verbose=False)
     data_options = options["data"]
