@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from cse.errors import ManifestError
+from cse.errors import ConfigError, ManifestError
 from cse.manifest import Utterance, read_utterances
 from cse.training.mixtures import MixingConfig, ResumableSampler
 from cse.training.waveform_cache import WaveformCache
@@ -100,8 +100,17 @@ class DynamicMixingData(pl.LightningDataModule):
         return self._loader(dataset, dataset.collate, sampler=sampler)
 
     def val_dataloader(self) -> DataLoader:
-        """The fixed validation mixtures, shared out over the processes."""
+        """The fixed validation mixtures, shared out over the processes.
+
+        Raises:
+            ConfigError: If there is not one for each, who would wait for each other.
+        """
         world_size, rank = self._processes()
+        if self.validation_mixtures < world_size:
+            raise ConfigError(
+                f"data.validation_mixtures: got {self.validation_mixtures} for {world_size} processes, expected one "
+                "for each at least"
+            )
         dataset = self.mixing.for_validation(segment_s=self.validation_segment_s).mixtures(
             speech=self._validation_speech,
             noise=self._noise,

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from cse.checkpoint import instantiate, load_checkpoint, load_state
 from cse.cli import main
 from cse.cli.config import call
 from cse.cli.train import _options, _schema
-from cse.errors import CheckpointError, MissingCueError
+from cse.errors import CheckpointError, ConfigError, MissingCueError
 from cse.testing.corpus import speech_like, write_utterances
 from cse.training.datamodule import DynamicMixingData
 from cse.training.dialogue_mixtures import DialogueConfig
@@ -189,6 +190,15 @@ def test_a_mistyped_option_is_told_from_those_of_the_chosen_experiment(corpus, r
     options = [*options_of("listener", reader), *corpus, "output=x", "objective.ramp=3"]
     assert main(["train", *options]) == 2
     assert "unknown option objective.ramp;" in capsys.readouterr().err
+
+
+def test_there_must_be_a_validation_mixture_for_every_process(corpus):
+    composed = _options(["experiment=separator", *TRAINING, *STFT, *corpus, "output=x"], _schema())["data"]
+    mixing = call(DialogueConfig, {"talkers": 2, "segment_s": 0.5})
+    data = call(DynamicMixingData, {**composed, "mixing": mixing, "validation_mixtures": 7})
+    data.trainer = SimpleNamespace(world_size=8, global_rank=7, accumulate_grad_batches=1)
+    with pytest.raises(ConfigError, match="got 7 for 8 processes"):
+        data.val_dataloader()
 
 
 def train_in_two_processes(output: Path, *options: str) -> str:
