@@ -7,7 +7,7 @@
 #   0  dialogues and speech  -> DATA_DIR/utterances.jsonl
 #   1  test mixtures in rooms -> OUTPUT/test/mixtures.jsonl   (training mixes on the fly)
 #   2  training              -> OUTPUT/MODEL/model            (for each model)
-#   3  evaluation            -> OUTPUT/MODEL/*.json, OUTPUT/MODEL/report/index.html, OUTPUT/results.md
+#   3  evaluation            -> OUTPUT/MODEL/CONDITION.json, OUTPUT/MODEL/report/index.html, OUTPUT/results.md
 #   4  one extraction        -> OUTPUT/voice.wav
 #
 # A stage that was interrupted goes on where it stopped when the recipe is run again.
@@ -23,12 +23,13 @@ output=              # folder of everything else; egs/mini/exp, or exp_quick wit
 . "$(dirname "$0")/../utils/parse_options.sh"
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../utils/path.sh"
+. "$here/../utils/parallel.sh"
 
 if $quick; then
     train_dialogues=24 dev_dialogues=6 test_dialogues=6 test_mixtures=6 suffix=_quick
-    training=(trainer.max_steps=6 data.validation_mixtures=6)
+    training=(trainer.max_steps=4 data.validation_mixtures=6)
 else
-    train_dialogues=560 dev_dialogues=36 test_dialogues=48 test_mixtures=200 suffix=
+    train_dialogues=560 dev_dialogues=36 test_dialogues=48 test_mixtures=160 suffix=
     training=()
 fi
 data_dir=${data_dir:-$here/data$suffix}
@@ -38,22 +39,13 @@ models=(separator contsep cont_ext h_cont_ext)
 
 run_stage() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 
-# train MODEL OPTION...: nothing to do if that model is there
+# train MODEL OPTION...: in the background; nothing to do if that model is there
 train() {
     local model=$1
     shift
     [ ! -e "$output/$model/model" ] || return 0
-    cse train experiment="mini/$model" "data.utterances=['$data_dir/utterances.jsonl']" \
+    start "$output/$model/train.log" cse train experiment="mini/$model" "data.utterances=['$data_dir/utterances.jsonl']" \
         output="$output/$model" data.cache_dir="$output/cache" "$@" "${training[@]}"
-}
-
-# evaluate MODEL CONDITION OPTION...: writes OUTPUT/MODEL/CONDITION.json
-evaluate() {
-    local model=$1 condition=$2
-    shift 2
-    echo "$model, $condition"
-    cse evaluate --manifest "$output/test/mixtures.jsonl" --model "$output/$model/model" \
-        --json "$output/$model/$condition.json" "$@"
 }
 
 if run_stage 0; then
@@ -72,32 +64,31 @@ fi
 if run_stage 2; then
     echo "Stage 2: training -> $output/{separator,listener,contsep,cont_ext,h_cont_ext}/model"
     train separator
+    [ "${models[*]}" = separator ] || train listener
+    finish
     for model in "${models[@]}"; do
-        [ "$model" != separator ] || continue
-        train listener
-        train "$model" "trainer.init_from=['$output/listener/model','$output/separator/model']"
+        [ "$model" = separator ] ||
+            train "$model" "trainer.init_from=['$output/listener/model','$output/separator/model']"
     done
+    finish
 fi
 
 if run_stage 3; then
-    echo "Stage 3: evaluation -> $output/results.md, $output/{${models[*]}}/report/index.html"
+    echo "Stage 3: evaluation -> $output/results.md, $output/MODEL/report/index.html"
     for model in "${models[@]}"; do
-        if [ "$model" = separator ]; then
-            # the cascade transcribes: a sixth of real time for each voice
-            evaluate separator history --cues history --report "$output/$model/report" --limit $((test_mixtures / 4))
-            continue
-        fi
-        evaluate "$model" history --cues history --report "$output/$model/report"
-        evaluate "$model" history-1-turn --cues history --history-turns 1
-        evaluate "$model" history-swapped --cues history --swap history
-        evaluate "$model" history-none --cues history --history-turns 0
-        [ "$model" = h_cont_ext ] || continue
-        evaluate "$model" enrollment --cues enrollment
-        evaluate "$model" both
-        evaluate "$model" both-enrollment-swapped --swap enrollment
-        evaluate "$model" both-history-swapped --swap history
+        limit=()
+        # the cascade transcribes, which takes a third of real time
+        [ "$model" != separator ] || limit=(--limit $((test_mixtures / 2)))
+        start "$output/$model/evaluate.log" cse evaluate --manifest "$output/test/mixtures.jsonl" \
+            --model "$output/$model/model" --cues history --json "$output/$model/history.json" \
+            --report "$output/$model/report" "${limit[@]}"
     done
-    "$python" "$here/local/summarize.py" "$output" --output "$output/results.md"
+    finish
+    for model in "${models[@]}"; do
+        start "$output/$model/compare.log" "$python" "$here/local/compare.py" "$output" "$model"
+    done
+    finish
+    "$python" "$here/local/compare.py" "$output" "${models[@]}" --table "$output/results.md"
 fi
 
 if run_stage 4; then

@@ -149,15 +149,23 @@ def test_quick_run_from_nothing_to_the_voice(recipe: Path, tmp_path: Path):
     result = _run(recipe, "--quick", "--data-dir", str(tmp_path / "data"), "--output", str(tmp_path / "exp"))
     assert result.returncode == 0, result.stderr[-2000:]
 
-    mixtures = read_mixtures(tmp_path / "exp" / "test" / "mixtures.jsonl")
-    metrics = json.loads((tmp_path / "exp" / "metrics.json").read_text(encoding="utf-8"))
-    assert metrics["n"] == len(mixtures) > 0
-    assert metrics["separation_si_sdri_db"] > 1.0
-    assert (tmp_path / "exp" / "report" / "index.html").stat().st_size > 1000
+    exp = tmp_path / "exp"
+    mixtures = read_mixtures(exp / "test" / "mixtures.jsonl")
+    for model in ("separator", "contsep", "cont_ext", "h_cont_ext"):
+        metrics = json.loads((exp / model / "history.json").read_text(encoding="utf-8"))
+        assert metrics["n"] == len(mixtures) // (2 if model == "separator" else 1) > 0
+        assert metrics["n_failed"] == 0
+        assert (exp / model / "report" / "index.html").stat().st_size > 1000
+    separated = json.loads((exp / "separator" / "history.json").read_text(encoding="utf-8"))
+    assert separated["separation_si_sdri_db"] > 1.0
+    table = (exp / "results.md").read_text(encoding="utf-8")
+    for model, conditions in {"separator": 2, "contsep": 5, "cont_ext": 5, "h_cont_ext": 9}.items():
+        assert table.count(f"| {model} |") == conditions
 
     extraction = json.loads(result.stdout[result.stdout.rindex("\n{") :])
-    assert extraction["talkers"] == 2
-    assert soundfile.info(tmp_path / "exp" / "voice.wav").frames == soundfile.info(mixtures[0].mixture).frames
+    assert extraction["model"] == "mini-h-cont-ext"
+    assert extraction["turn_attribution"] is not None
+    assert soundfile.info(exp / "voice.wav").frames == soundfile.info(mixtures[0].mixture).frames
 
 
 def _run(recipe: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
