@@ -16,7 +16,7 @@ import numpy as np
 
 from cse.audio import AudioSource, Recording, fit_length, read_audio, resample
 from cse.checkpoint import DEFAULT_MODEL, instantiate, load_checkpoint, load_state
-from cse.errors import CheckpointError, MissingCueError, TargetAbsentError
+from cse.errors import CheckpointError, ConfigError, MissingCueError, TargetAbsentError
 from cse.extraction import Candidate, Extraction
 from cse.history import Turn, check_history
 
@@ -76,6 +76,7 @@ class Extractor:
 
         Raises:
             CheckpointError: If a model is not there, damaged, or not one that separates talkers.
+            ConfigError: If a part of the cascade is given for a model that chooses by itself.
             MissingExtraError: If the packages of a part are not installed.
         """
         from cse.models.separator import Separator
@@ -92,6 +93,12 @@ class Extractor:
         if isinstance(model, TargetExtractor):
             from cse.inference.under_cues import UnderCues
 
+            parts = {"transcriber": transcriber, "scorer": scorer, "voice_encoder": voice_encoder}
+            if given := [name for name, part in parts.items() if part is not None]:
+                raise ConfigError(
+                    f"{checkpoint.name}: got a {given[0]}, expected none: a {type(model).__name__} chooses by itself; "
+                    "leave it out, or take a separator"
+                )
             return cls(method=UnderCues(model=model, device=device), name=checkpoint.name)
         from cse.inference.separate_then_choose import SeparateThenChoose
 

@@ -32,7 +32,9 @@ class CrossAttention(Fusion):
     def __init__(self, *, width: int, cue_width: int, heads: int = 4) -> None:
         super().__init__()
         if width % heads:
-            raise ValueError(f"got width {width} and {heads} heads, expected a width that is a multiple of the heads")
+            raise ValueError(
+                f"got width {width} and {heads} heads, expected a width that is a multiple of the heads"
+            )
         self.heads = heads
         self.state_norm = nn.LayerNorm(width)
         self.cue_norm = nn.LayerNorm(cue_width)

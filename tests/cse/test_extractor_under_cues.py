@@ -1,0 +1,164 @@
+"""The inference path of models that are told while they listen, with a model that is known exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cse.checkpoint import instantiate, save_checkpoint
+from cse.errors import ConfigError, MissingCueError
+from cse.extractor import Extractor
+from cse.history import Turn
+from cse.inference.method import Windows
+from cse.inference.under_cues import UnderCues
+from cse.models.cont_ext import ContExt
+from cse.models.contsep import ContSep
+from cse.models.cues.cue import Cue
+from cse.models.selectors.selector import Judgement, Selector, against_nobody
+from cse.models.target_extractor import Voices
+from cse.testing.models import SAMPLE_RATE, SplitByFrequency
+
+RATE = SAMPLE_RATE
+
+
+class SaysWhich(nn.Module):
+    """A text cue that reads nothing: "low" and "high" in the turns are the two numbers of its token."""
+
+    width, tokens = 2, 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pooling = nn.Module()
+        self.pooling.max_turns = 10  # type: ignore[assignment]
+
+    def forward(self, histories: list[list[Turn]], next_speakers: list[str | None]) -> Cue:
+        counts = [
+            [sum(word in turn.text for turn in turns) for word in ("low", "high")] for turns in histories
+        ]
+        return Cue.of(
+            torch.tensor(counts, dtype=torch.float32).unsqueeze(1),
+            torch.tensor([[bool(h)] for h in histories]),
+        )
+
+
+class ByPitch(Selector):
+    """Takes the voice that the cue names: the one with more zero crossings is the high one."""
+
+    def forward(self, voices: Tensor, cues: list[Cue], *, prompt: Tensor | None = None) -> Judgement:
+        crossings = (voices[..., 1:] * voices[..., :-1] < 0).float().mean(-1)
+        high = (crossings == crossings.amax(1, keepdim=True)).float()
+        low_wanted, high_wanted = cues[0].tokens[:, 0].unbind(-1)
+        return Judgement(
+            against_nobody(5 * (high * high_wanted[:, None] + (1 - high) * low_wanted[:, None]) - 2)
+        )
+
+
+def model(kind: type[ContSep] | type[ContExt]) -> ContSep | ContExt:
+    split = SplitByFrequency()
+    built = kind(
+        filterbank=split.filterbank,
+        backbone=split.backbone,
+        text_cue=SaysWhich(),  # type: ignore[arg-type]
+        selector=ByPitch(),
+        sample_rate=RATE,
+    )
+    built.separate = lambda mixture, **_: Voices(split(mixture))  # type: ignore[method-assign]
+    return built
+
+
+def extractor(kind: type[ContSep] | type[ContExt], windows: Windows | None = None) -> Extractor:
+    return Extractor(method=UnderCues(model=model(kind), windows=windows), name="known")
+
+
+def tones(seconds: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    time = np.arange(round(seconds * RATE)) / RATE
+    return 0.3 * np.sin(2 * np.pi * 300 * time), 0.1 * np.sin(2 * np.pi * 2500 * time)
+
+
+both = pytest.mark.parametrize("kind", [ContSep, ContExt])
+
+
+@both
+@pytest.mark.parametrize("wanted", [0, 1])
+def test_the_history_decides_and_the_voice_has_its_level_in_the_mixture(kind, wanted):
+    voices = tones()
+    history = [Turn("hello"), Turn("the low one" if wanted == 0 else "the high one")]
+    result = extractor(kind).extract(sum(voices), history, sample_rate=RATE)
+    assert np.allclose(result.waveform, voices[wanted], atol=0.02)
+    assert result.probability > 0.8
+    assert result.target_present and not result.abstained
+    assert len(result.candidates) == (2 if kind is ContSep else 1)
+    assert result.turn_attribution[0] == 0.0
+    assert result.turn_attribution[1] > 2.0
+
+
+@both
+def test_nobody_is_said_and_can_be_silence(kind):
+    voices = tones()
+    result = extractor(kind).extract(sum(voices), [Turn("neither")], sample_rate=RATE, on_absent="silence")
+    assert not result.target_present
+    assert not result.waveform.any()
+    assert result.waveform.shape == voices[0].shape
+
+
+@both
+def test_long_recordings_are_judged_as_a_whole_and_come_out_whole(kind):
+    low, high = tones(5.0)
+    low[: 2 * RATE] = 0.0  # the low voice begins in the second window
+    windows = Windows(window_s=2.0, overlap_s=0.5)
+    result = extractor(kind, windows).extract(low + high, [Turn("low")], sample_rate=RATE)
+    assert result.waveform.shape == low.shape
+    assert np.corrcoef(result.waveform, low)[0, 1] > 0.95
+
+
+def test_another_rate_goes_in_and_comes_out():
+    time = np.arange(44100) / 44100
+    mixture = 0.3 * np.sin(2 * np.pi * 300 * time) + 0.1 * np.sin(2 * np.pi * 2500 * time)
+    result = extractor(ContExt).extract(mixture, [Turn("low")], sample_rate=44100)
+    assert (result.sample_rate, result.waveform.shape) == (44100, mixture.shape)
+
+
+def test_an_enrollment_that_the_model_cannot_use_is_said():
+    low, high = tones()
+    result = extractor(ContSep).extract(low + high, [Turn("low")], sample_rate=RATE, enrollment=high)
+    assert any("takes no enrollment" in warning for warning in result.warnings)
+    with pytest.raises(MissingCueError, match="chooses by the history alone"):
+        extractor(ContSep).extract(low + high, sample_rate=RATE, enrollment=high)
+
+
+def test_an_empty_history_is_a_guess_and_says_so():
+    result = extractor(ContSep).extract(sum(tones()), [], sample_rate=RATE)
+    assert any("guess" in warning for warning in result.warnings)
+
+
+def test_parts_of_the_cascade_are_refused(tmp_path):
+    words = {
+        "_target_": "cse.models.listeners.words.WordListener",
+        "cue_width": 4,
+        "sample_rate": RATE,
+        "hidden": 4,
+    }
+    encoder = {
+        "_target_": "cse.encoders.text.TextEncoder",
+        "source": "never loaded",
+        "width": 4,
+        "max_tokens": 8,
+    }
+    pooling = {"_target_": "cse.models.cues.pooling.turns.Turns", "max_turns": 2, "width": 4}
+    config = {
+        "_target_": "cse.models.contsep.ContSep",
+        "sample_rate": RATE,
+        "filterbank": {"_target_": "cse.models.filterbanks.STFTFilterbank", "channels": 34, "hop_size": 8},
+        "backbone": {
+            "_target_": "cse.models.backbones.conv_tasnet.ConvTasNet",
+            "channels": 34, "talkers": 2, "bottleneck": 2, "hidden": 2, "blocks": 1, "repeats": 1,
+        },
+        "text_cue": {"_target_": "cse.models.cues.text.TextCue", "encoder": encoder, "pooling": pooling},
+        "selector": {"_target_": "cse.models.selectors.listening.ListeningSelector", "listener": words},
+    }  # fmt: skip
+    state = instantiate(config).state_dict()
+    save_checkpoint(tmp_path / "m", {"name": "m", "model": config}, state, "# m")
+    with pytest.raises(ConfigError, match="got a scorer, expected none: a ContSep chooses by itself"):
+        Extractor.from_pretrained(tmp_path / "m", scorer="folder")
