@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cse.errors import CheckpointError, one_line
+from cse.errors import CheckpointError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,6 +65,6 @@ def _load(path: Path) -> Any:
                 'the file, load it apart from everything else and save {"state_dict": weights} anew'
             ) from None
         raise CheckpointError(
-            f"{path}: cannot be read ({type(error).__name__}: {one_line(error)[:120]}); expected a whole file of "
-            "torch.save; fetch it again"
+            f"{path}: is no file of torch.save, or a damaged one ({type(error).__name__}); expected a checkpoint of the "
+            "published code; fetch it again"
         ) from error

@@ -171,13 +171,13 @@ def test_code_in_a_checkpoint_is_not_run(capsys, publish, tmp_path, monkeypatch)
 def test_what_is_no_checkpoint_is_refused(capsys, tmp_path, content):
     (tmp_path / "published.ckpt").write_bytes(content)
     error = refusal(capsys, tmp_path / "published.ckpt", tmp_path / "out")
-    assert "published.ckpt: cannot be read" in error and "fetch it again" in error
+    assert "published.ckpt: is no file of torch.save" in error and "fetch it again" in error
 
 
 def test_a_truncated_file_is_refused(capsys, publish, tmp_path):
     published = publish({"state_dict": weights_of("Separator")})
     published.write_bytes(published.read_bytes()[:-1000])
-    assert "cannot be read" in refusal(capsys, published, tmp_path / "out")
+    assert "is no file of torch.save" in refusal(capsys, published, tmp_path / "out")
 
 
 def test_no_file_and_a_folder_are_refused(capsys, tmp_path):
