@@ -22,7 +22,7 @@ from cse.history import Turn, check_history
 
 if TYPE_CHECKING:
     from cse.encoders.voice import VoiceEncoder
-    from cse.inference.method import Method
+    from cse.inference.method import Method, Precision
     from cse.selection.calibration import Choice
     from cse.selection.chooser import Chooser
     from cse.selection.scorer import Scorer
@@ -61,6 +61,7 @@ class Extractor:
         name_or_path: str | os.PathLike[str] | None = None,
         *,
         device: str = "cpu",
+        precision: Precision = "float32",
         transcriber: Transcriber | str | os.PathLike[str] | None = None,
         scorer: Scorer | str | os.PathLike[str] | None = None,
         voice_encoder: VoiceEncoder | str | os.PathLike[str] | None = None,
@@ -70,6 +71,8 @@ class Extractor:
         Args:
             name_or_path: A packaged name, a folder, a file, or `hf://owner/name`; None is the packaged default.
             device: Where the networks run, e.g. "cpu" or "cuda".
+            precision: Of the separation or extraction: "float32", or "bfloat16", which is quicker where the processor
+                has it.
             transcriber: Folder or `hf://` name of a Whisper model, or an object; None is pocketsphinx.
             scorer: Folder or `hf://` name of a causal language model, or an object; None is MiniLM.
             voice_encoder: Folder or `hf://` name of an ECAPA-TDNN, or an object; None is Resemblyzer.
@@ -79,9 +82,11 @@ class Extractor:
             ConfigError: If a part of the cascade is given for a model that chooses by itself.
             MissingExtraError: If the packages of a part are not installed.
         """
+        from cse.inference.method import Runtime
         from cse.models.separator import Separator
         from cse.models.target_extractor import TargetExtractor
 
+        runtime = Runtime(device=device, precision=precision)
         checkpoint = load_checkpoint(name_or_path if name_or_path is not None else DEFAULT_MODEL)
         model = instantiate(checkpoint.config["model"])
         if not isinstance(model, Separator | TargetExtractor):
@@ -99,7 +104,7 @@ class Extractor:
                     f"{checkpoint.name}: got a {given[0]}, expected none: a {type(model).__name__} chooses by itself; "
                     "leave it out, or take a separator"
                 )
-            return cls(method=UnderCues(model=model, device=device), name=checkpoint.name)
+            return cls(method=UnderCues(model=model, runtime=runtime), name=checkpoint.name)
         from cse.inference.separate_then_choose import SeparateThenChoose
 
         chooser = _chooser(
@@ -110,7 +115,7 @@ class Extractor:
             device=device,
         )
         return cls(
-            method=SeparateThenChoose(separator=model, chooser=chooser, device=device), name=checkpoint.name
+            method=SeparateThenChoose(separator=model, chooser=chooser, runtime=runtime), name=checkpoint.name
         )
 
     def extract(

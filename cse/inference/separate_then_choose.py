@@ -9,7 +9,7 @@ import torch
 
 from cse.audio import Recording
 from cse.history import Turn
-from cse.inference.method import ShouldStop, Windows
+from cse.inference.method import Runtime, ShouldStop
 from cse.models.separator import Separator
 from cse.models.windows import separate_in_windows
 from cse.selection.calibration import Choice
@@ -22,19 +22,15 @@ class SeparateThenChoose:
     Args:
         separator: Takes the mixture apart.
         chooser: Tells which talker is meant, by text and by voice.
-        device: Where the separator runs.
-        windows: How long recordings are cut.
+        runtime: Where and how the separator runs.
     """
 
-    def __init__(
-        self, *, separator: Separator, chooser: Chooser, device: str = "cpu", windows: Windows | None = None
-    ) -> None:
-        self.separator = separator.eval().requires_grad_(False).to(device)
+    def __init__(self, *, separator: Separator, chooser: Chooser, runtime: Runtime | None = None) -> None:
+        self.runtime = runtime or Runtime()
+        self.separator = separator.eval().requires_grad_(False).to(self.runtime.device)
         self.chooser = chooser
         self.sample_rate = separator.sample_rate
         self.talkers = separator.talkers
-        self._device = device
-        self._windows = (windows or Windows()).samples(self.sample_rate)
 
     def extract(
         self,
@@ -46,12 +42,12 @@ class SeparateThenChoose:
         should_stop: ShouldStop | None,
     ) -> tuple[np.ndarray, Choice]:
         """See `Method.extract`."""
-        with torch.inference_mode():
+        with self.runtime.inference():
             estimates = separate_in_windows(
                 self.separator,
-                torch.from_numpy(mixture).to(self._device),
+                torch.from_numpy(mixture).to(self.runtime.device),
                 should_stop=should_stop,
-                **self._windows,
+                **self.runtime.windows(self.sample_rate),
             ).numpy()
         choice = self.chooser.choose(
             list(estimates), self.sample_rate, history, enrollment=enrollment, target=target

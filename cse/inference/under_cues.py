@@ -13,7 +13,7 @@ from torch import Tensor
 from cse.audio import Recording, resample
 from cse.errors import MissingCueError
 from cse.history import Turn
-from cse.inference.method import ShouldStop, Windows
+from cse.inference.method import Runtime, ShouldStop
 from cse.models.cues.cue import Cue
 from cse.models.target_extractor import TargetExtractor, Voices
 from cse.models.windows import match_levels, separate_in_windows
@@ -25,8 +25,7 @@ class UnderCues:
 
     Args:
         model: Extracts under cues.
-        device: Where it runs.
-        windows: How long recordings are cut.
+        runtime: Where and how it runs.
         abstain_below: A choice of lower probability is not to be relied on.
         attribute: Whether each choice by history says which turns it owes to, at the price of judging the voices once
             more a turn.
@@ -36,18 +35,16 @@ class UnderCues:
         self,
         *,
         model: TargetExtractor,
-        device: str = "cpu",
-        windows: Windows | None = None,
+        runtime: Runtime | None = None,
         abstain_below: float = 0.5,
         attribute: bool = True,
     ) -> None:
-        self.model = model.eval().requires_grad_(False).to(device)
+        self.runtime = runtime or Runtime()
+        self.model = model.eval().requires_grad_(False).to(self.runtime.device)
         self.sample_rate = model.sample_rate
         self.talkers = model.talkers
         self.abstain_below = abstain_below
         self.attribute = attribute
-        self._device = device
-        self._windows = (windows or Windows()).samples(self.sample_rate)
 
     def extract(
         self,
@@ -60,7 +57,7 @@ class UnderCues:
     ) -> tuple[np.ndarray, Choice]:
         """See `Method.extract`."""
         warnings = self._check(history, enrollment)
-        with torch.inference_mode():
+        with self.runtime.inference():
             speaker = self._speaker(enrollment)
             cues = self._cues(history or [], target, speaker)
             prompts: list[Tensor] = []
@@ -73,10 +70,13 @@ class UnderCues:
 
             wave = torch.from_numpy(mixture)
             separated = separate_in_windows(
-                separate, wave.to(self._device), should_stop=should_stop, **self._windows
+                separate,
+                wave.to(self.runtime.device),
+                should_stop=should_stop,
+                **self.runtime.windows(self.sample_rate),
             )
             prompt = torch.stack(prompts).mean(0) if prompts else None
-            voices = Voices(separated.to(self._device).unsqueeze(0), prompt)
+            voices = Voices(separated.to(self.runtime.device).unsqueeze(0), prompt)
             judgement = self.model.judge(voices, **cues)
             estimates = self.model.combine(voices, judgement)
             levelled = match_levels(estimates.waveforms[0].float().cpu(), wave)
@@ -102,7 +102,7 @@ class UnderCues:
         if enrollment is None:
             return self.model.speaker_cue([None])
         voice = resample(enrollment.waveform, enrollment.sample_rate, self.sample_rate)
-        return self.model.speaker_cue([torch.from_numpy(voice).to(self._device)])
+        return self.model.speaker_cue([torch.from_numpy(voice).to(self.runtime.device)])
 
     def _cues(self, history: Sequence[Turn], target: str | None, speaker: Cue | None) -> dict[str, Any]:
         cues: dict[str, Any] = {}

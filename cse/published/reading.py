@@ -65,6 +65,6 @@ def _load(path: Path) -> Any:
                 'the file, load it apart from everything else and save {"state_dict": weights} anew'
             ) from None
         raise CheckpointError(
-            f"{path}: is no file of torch.save, or a damaged one ({type(error).__name__}); expected a checkpoint of the "
-            "published code; fetch it again"
+            f"{path}: is no file of torch.save, or a damaged one ({type(error).__name__}); expected a checkpoint of "
+            "the published code; fetch it again"
         ) from error

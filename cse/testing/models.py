@@ -12,7 +12,7 @@ from torch import Tensor
 from cse.audio import Recording
 from cse.extractor import Extractor
 from cse.history import Turn
-from cse.inference.method import Windows
+from cse.inference.method import Runtime
 from cse.inference.separate_then_choose import SeparateThenChoose
 from cse.models.backbones.conv_tasnet import ConvTasNet
 from cse.models.filterbanks import STFTFilterbank
@@ -98,6 +98,6 @@ def told_extractor(
     True
     """
     chooser: Any = ToldChooser(index, p_none=p_none)
-    windows = Windows(window_s=window_s, overlap_s=overlap_s)
-    method = SeparateThenChoose(separator=SplitByFrequency(), chooser=chooser, windows=windows)
+    runtime = Runtime(window_s=window_s, overlap_s=overlap_s)
+    method = SeparateThenChoose(separator=SplitByFrequency(), chooser=chooser, runtime=runtime)
     return Extractor(method=method, name="told")

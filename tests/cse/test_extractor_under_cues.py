@@ -11,14 +11,18 @@ from cse.checkpoint import instantiate, save_checkpoint
 from cse.errors import ConfigError, MissingCueError
 from cse.extractor import Extractor
 from cse.history import Turn
-from cse.inference.method import Windows
+from cse.inference.method import Runtime
+from cse.inference.separate_then_choose import SeparateThenChoose
 from cse.inference.under_cues import UnderCues
+from cse.models.backbones.conv_tasnet import ConvTasNet
 from cse.models.cont_ext import ContExt
 from cse.models.contsep import ContSep
 from cse.models.cues.cue import Cue
+from cse.models.filterbanks import STFTFilterbank
 from cse.models.selectors.selector import Judgement, Selector, against_nobody
+from cse.models.separator import Separator
 from cse.models.target_extractor import Voices
-from cse.testing.models import SAMPLE_RATE, SplitByFrequency
+from cse.testing.models import SAMPLE_RATE, SplitByFrequency, ToldChooser
 
 RATE = SAMPLE_RATE
 
@@ -68,8 +72,8 @@ def model(kind: type[ContSep] | type[ContExt]) -> ContSep | ContExt:
     return built
 
 
-def extractor(kind: type[ContSep] | type[ContExt], windows: Windows | None = None) -> Extractor:
-    return Extractor(method=UnderCues(model=model(kind), windows=windows), name="known")
+def extractor(kind: type[ContSep] | type[ContExt], runtime: Runtime | None = None) -> Extractor:
+    return Extractor(method=UnderCues(model=model(kind), runtime=runtime), name="known")
 
 
 def tones(seconds: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -107,10 +111,28 @@ def test_nobody_is_said_and_can_be_silence(kind):
 def test_long_recordings_are_judged_as_a_whole_and_come_out_whole(kind):
     low, high = tones(5.0)
     low[: 2 * RATE] = 0.0  # the low voice begins in the second window
-    windows = Windows(window_s=2.0, overlap_s=0.5)
-    result = extractor(kind, windows).extract(low + high, [Turn("low")], sample_rate=RATE)
+    runtime = Runtime(window_s=2.0, overlap_s=0.5)
+    result = extractor(kind, runtime).extract(low + high, [Turn("low")], sample_rate=RATE)
     assert result.waveform.shape == low.shape
     assert np.corrcoef(result.waveform, low)[0, 1] > 0.95
+
+
+def test_bfloat16_gives_nearly_the_same_voice():
+    torch.manual_seed(0)
+    net = ConvTasNet(channels=34, talkers=2, bottleneck=8, hidden=16, blocks=2, repeats=1)
+    separator = Separator(filterbank=STFTFilterbank(channels=34, hop_size=8), backbone=net, sample_rate=RATE)
+    low, high = tones()
+    waveforms = []
+    for precision in ("float32", "bfloat16"):
+        method = SeparateThenChoose(
+            separator=separator, chooser=ToldChooser(), runtime=Runtime(precision=precision)
+        )  # type: ignore[arg-type]
+        result = Extractor(method=method, name="tiny").extract(low + high, [Turn("Hi")], sample_rate=RATE)
+        waveforms.append(result.waveform)
+    exact, quick = waveforms
+    error = np.square(exact - quick).sum() / np.square(exact).sum()
+    assert 0 < error < 1e-3
+    assert quick.dtype == np.float32
 
 
 def test_another_rate_goes_in_and_comes_out():
