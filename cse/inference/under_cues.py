@@ -97,12 +97,13 @@ class UnderCues:
         return []
 
     def _speaker(self, enrollment: Recording | None) -> Cue | None:
-        if self.model.speaker_cue is None:
+        speaker_cue = self.model.speaker_cue
+        if speaker_cue is None:
             return None
         if enrollment is None:
-            return self.model.speaker_cue([None])
-        voice = resample(enrollment.waveform, enrollment.sample_rate, self.sample_rate)
-        return self.model.speaker_cue([torch.from_numpy(voice).to(self.runtime.device)])
+            return speaker_cue([None])
+        voice = resample(enrollment.waveform, enrollment.sample_rate, speaker_cue.sample_rate)
+        return speaker_cue([torch.from_numpy(voice).to(self.runtime.device)])
 
     def _cues(self, history: Sequence[Turn], target: str | None, speaker: Cue | None) -> dict[str, Any]:
         cues: dict[str, Any] = {}

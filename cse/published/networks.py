@@ -8,6 +8,7 @@ from cse.errors import CheckpointError
 from cse.published.sizes import Sizes
 
 SAMPLE_RATE_HZ = 8000
+ENROLLMENT_RATE_HZ = 16000  # the authors embed voices at the rate that ECAPA-TDNN was trained with
 HEADS = 8
 CHUNK_SIZE = 250
 MAX_TURNS = 100
@@ -94,7 +95,7 @@ def _speaker_cue(embedding_size: int, width: int) -> dict[str, Any]:
         "width": width,
         "encoder": {
             "_target_": "cse.models.cues.frozen_speaker.FrozenSpeakerEncoder",
-            "sample_rate": SAMPLE_RATE_HZ,
+            "sample_rate": ENROLLMENT_RATE_HZ,
             "voice": {
                 "_target_": "cse.encoders.raw_ecapa.RawEcapaEncoder",
                 "_partial_": True,
