@@ -54,6 +54,7 @@ def cases(reference: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_converted_checkpoint_computes_what_the_published_network_does(
     family: str, reference: Path, cases: dict[str, Any], tmp_path: Path

@@ -192,6 +192,7 @@ def test_of_tokens_the_newest_are_kept(tiny_llama: Path) -> None:
     assert torch.equal(last.tokens[0, 0], few.tokens[0, -1])
 
 
+@pytest.mark.slow
 def test_processes_share_what_is_on_the_disk(tiny_bert: Path, tmp_path: Path) -> None:
     code = (
         "import sys, torch\n"

@@ -109,6 +109,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_nothing_had_happened(corpus, tmp_p
         assert torch.equal(whole[name], parts[name]), name
 
 
+@pytest.mark.slow
 def test_two_processes_train_together_and_validate_like_one(corpus, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
     results = {}

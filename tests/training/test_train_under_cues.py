@@ -212,6 +212,7 @@ def train_in_two_processes(output: Path, *options: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_published_contsep_like_one(corpus, reader, tmp_path, rng):
     (tmp_path / "noise").mkdir()
     write_audio(
@@ -233,6 +234,7 @@ def test_two_processes_train_the_published_contsep_like_one(corpus, reader, tmp_
         assert results[0] == pytest.approx(results[1], abs=0.02)
 
 
+@pytest.mark.slow
 def test_processes_validate_the_model_that_is_saved_whatever_their_batch_norms_have_seen(
     corpus, reader, tmp_path
 ):
