@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cse.cli.models import add_model_options, load_extractor
-from cse.errors import CheckpointError, ConfigError, CseError, MissingExtraError
+from cse.errors import ConfigError, CseError, MissingExtraError
 from cse.evaluation.evaluate import CUES, Evaluation, check_options, evaluate
 from cse.evaluation.items import METRICS
 from cse.evaluation.markup import RESULTS, interval, quantity
@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
     _check_outputs(options)
     transcriber = _load_transcriber(options, metrics)
     extractor = load_extractor(options)
-    _check_talkers(mixtures, extractor)
+    _warn_of_talkers(mixtures, extractor)
     evaluation = evaluate(
         extractor,
         mixtures,
@@ -63,14 +63,17 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _check_talkers(mixtures: Sequence[Mixture], extractor: Extractor) -> None:
-    """Refuse mixtures of more talkers than the model has outputs: one of them would be in no output."""
-    most = max(mixtures, key=lambda mixture: len(mixture.interferers))
-    talkers = len(most.interferers) + (most.target is not None)
-    if talkers > extractor.talkers:
-        raise CheckpointError(
-            f"{extractor.name}: mixture {most.id} has {talkers} talkers, the model was made for {extractor.talkers}; "
-            f"evaluate it on mixtures of {extractor.talkers}, or take a model for {talkers}"
+def _warn_of_talkers(mixtures: Sequence[Mixture], extractor: Extractor) -> None:
+    """Say where a model has fewer outputs than a mixture has talkers: what it reaches there can still be measured."""
+    counts = [len(mixture.interferers) + (mixture.target is not None) for mixture in mixtures]
+    over = [
+        mixture.id for mixture, talkers in zip(mixtures, counts, strict=True) if talkers > extractor.talkers
+    ]
+    if over:
+        print(
+            f"cse evaluate: warning: {len(over)} of {len(mixtures)} mixtures, {over[0]} first, have up to {max(counts)} "
+            f"talkers, and {extractor.name} was made for {extractor.talkers}: some will share an estimate",
+            file=sys.stderr,
         )
 
 

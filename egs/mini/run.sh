@@ -48,6 +48,16 @@ train() {
         output="$output/$model" data.cache_dir="$output/cache" "$@" "${training[@]}"
 }
 
+# evaluate MODEL: by the history, with a report; then under all other conditions
+evaluate() {
+    local model=$1 limit=()
+    # the cascade transcribes, which takes longer than everything else together
+    [ "$model" != separator ] || limit=(--limit $((test_mixtures / 2)))
+    cse evaluate --manifest "$output/test/mixtures.jsonl" --model "$output/$model/model" --cues history \
+        --json "$output/$model/history.json" --report "$output/$model/report" "${limit[@]}"
+    "$python" "$here/local/compare.py" "$output" "$model"
+}
+
 if run_stage 0; then
     echo "Stage 0: dialogues and speech -> $data_dir/utterances.jsonl"
     "$here/../utils/install_flite.sh"
@@ -76,16 +86,7 @@ fi
 if run_stage 3; then
     echo "Stage 3: evaluation -> $output/results.md, $output/MODEL/report/index.html"
     for model in "${models[@]}"; do
-        limit=()
-        # the cascade transcribes, which takes a third of real time
-        [ "$model" != separator ] || limit=(--limit $((test_mixtures / 2)))
-        start "$output/$model/evaluate.log" cse evaluate --manifest "$output/test/mixtures.jsonl" \
-            --model "$output/$model/model" --cues history --json "$output/$model/history.json" \
-            --report "$output/$model/report" "${limit[@]}"
-    done
-    finish
-    for model in "${models[@]}"; do
-        start "$output/$model/compare.log" "$python" "$here/local/compare.py" "$output" "$model"
+        start "$output/$model/evaluate.log" evaluate "$model"
     done
     finish
     "$python" "$here/local/compare.py" "$output" "${models[@]}" --table "$output/results.md"
