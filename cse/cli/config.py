@@ -10,14 +10,14 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from cse.cli.convert import convert, type_hints, written
 from cse.errors import ConfigError, MissingExtraError, one_line
 
 if TYPE_CHECKING:
@@ -99,10 +99,10 @@ def usage(config_name: str, synopsis: str, *, schema: Schema | None = None) -> s
         hydra = _hydra(stack)
         base, choices = _base(hydra, config_name)
         comments = _comments(stack, config_name, choices)
-    rows = [(key, _written(value), comments.get(key, "")) for key, value in _leaves(base).items()]
+    rows = [(key, written(value), comments.get(key, "")) for key, value in _leaves(base).items()]
     for key, parameter in _arguments(schema or {}).items():
         if key not in {row[0] for row in rows}:
-            rows.append((key, _written(parameter.default), parameter.meaning))
+            rows.append((key, written(parameter.default), parameter.meaning))
     rows.sort(key=lambda row: row[0].count("."))  # stable: the nodes keep their order
     shown = [(f"{key}.*" if value == "{}" else f"{key}={value}", meaning) for key, value, meaning in rows]
     width = min(34, max(len(option) for option, _ in shown))
@@ -149,7 +149,7 @@ def call(function: Callable[..., T], options: Mapping[str, Any], name: str = "")
         key: value for key, value in options.items() if not (isinstance(value, str) and value == MISSING)
     }
     parameters = inspect.signature(function).parameters
-    hints = _hints(function)
+    hints = type_hints(function)
     known = [_join(name, key) for key in parameters]
     for key in given:
         if key not in parameters:
@@ -158,7 +158,7 @@ def call(function: Callable[..., T], options: Mapping[str, Any], name: str = "")
         if parameter.default is parameter.empty and key not in given:
             raise ConfigError(f"{_join(name, key)} is missing; give it as {_join(name, key)}=VALUE")
     return function(
-        **{key: _convert(value, hints.get(key, Any), _join(name, key)) for key, value in given.items()}
+        **{key: convert(value, hints.get(key, Any), _join(name, key)) for key, value in given.items()}
     )
 
 
@@ -323,83 +323,3 @@ def _commented(text: str) -> Iterator[tuple[str, str]]:
         _, hash_sign, comment = match[3].partition(" #")
         if hash_sign:
             yield ".".join(key for _, key in parents), comment.strip()
-
-
-def _written(value: Any) -> str:
-    """A value as one would type it."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return f"[{','.join(_written(item) for item in value)}]"
-    return str(value)
-
-
-# ---- types
-
-
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    target = function.__init__ if inspect.isclass(function) else function
-    try:
-        return typing.get_type_hints(target)
-    except NameError:  # names that are imported for type checkers only
-        return {}
-
-
-def _convert(value: Any, hint: Any, name: str) -> Any:
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return _convert_union(value, arguments, name)
-    if origin is Literal:
-        if value not in arguments:
-            raise ConfigError(
-                f"{name}: got {_written(value)}, expected one of {', '.join(map(str, arguments))}"
-            )
-        return value
-    if origin is tuple:
-        return _convert_tuple(value, arguments, name)
-    wanted = _EXPECTED.get(hint)
-    if wanted is None:
-        return value
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if hint is Path and isinstance(value, str | Path) and str(value):
-        return Path(value)
-    if hint is str and isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)  # split=1
-    if type(value) is not hint:
-        raise ConfigError(f"{name}: got {_written(value)}, expected {wanted}")
-    return value
-
-
-_EXPECTED = {
-    int: "a whole number",
-    float: "a number",
-    str: "a word",
-    bool: "true or false",
-    Path: "a path",
-}
-
-
-def _convert_union(value: Any, hints: Sequence[Any], name: str) -> Any:
-    if value is None and type(None) in hints:
-        return None
-    problems: list[str] = []
-    for hint in hints:
-        if hint is not type(None):
-            try:
-                return _convert(value, hint, name)
-            except ConfigError as error:
-                problems.append(str(error).partition("expected ")[2])
-    null = " or null" if type(None) in hints else ""
-    raise ConfigError(f"{name}: got {_written(value)}, expected {' or '.join(problems)}{null}")
-
-
-def _convert_tuple(value: Any, hints: Sequence[Any], name: str) -> tuple[Any, ...]:
-    endless = len(hints) == 2 and hints[1] is Ellipsis
-    if not isinstance(value, list | tuple) or not (endless or len(value) == len(hints)):
-        count = "" if endless else f" of {len(hints)}"
-        raise ConfigError(f"{name}: got {_written(value)}, expected a list{count}, e.g. {name}=[…]")
-    each = [hints[0]] * len(value) if endless else hints
-    return tuple(_convert(item, hint, name) for item, hint in zip(value, each, strict=True))

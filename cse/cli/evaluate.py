@@ -72,7 +72,8 @@ def _warn_of_talkers(mixtures: Sequence[Mixture], extractor: Extractor) -> None:
     if over:
         print(
             f"cse evaluate: warning: {len(over)} of {len(mixtures)} mixtures, {over[0]} first, have up to "
-            f"{max(counts)} talkers, and {extractor.name} was made for {extractor.talkers}: some will share an estimate",
+            f"{max(counts)} talkers, and {extractor.name} was made for {extractor.talkers}: some will share an "
+            "estimate",
             file=sys.stderr,
         )
 
