@@ -90,7 +90,7 @@ def selector_of(talkers: int, *, wrong: float) -> TrustingSelector:
     """Trained with a share of wrong enrollments."""
     torch.manual_seed(0)
     selector = untrained()
-    optimizer = torch.optim.Adam(selector.parameters(), lr=0.02)
+    optimizer = torch.optim.Adam(selector.parameters(), lr=0.002)
     for _ in range(250):
         some = situation(256, talkers, wrong=wrong, has_text=0.8, has_voice=0.75)
         loss = selection_loss(some.logits(selector), some.target)

@@ -35,6 +35,11 @@ class TrustingSelector(Selector):
         return Judgement(against_nobody(scores), by_text)
 
 
+_GAIN = (
+    20  # so that a short training at the rate of the other weights moves the trust from one end to the other
+)
+
+
 class Trust(nn.Module):
     """How far to believe each cue, from how clearly it points at one of the voices.
 
@@ -49,7 +54,7 @@ class Trust(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         last = nn.Linear(16, 2)
-        nn.init.normal_(last.weight, std=0.01)
+        nn.init.normal_(last.weight, std=0.01 / _GAIN)
         nn.init.zeros_(last.bias)
         self.weigh = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), last)
 
@@ -67,5 +72,7 @@ class Trust(nn.Module):
             ],
             dim=1,
         )
-        text, voice = (2 * self.weigh(evidence.clamp(-10, 10)).sigmoid()).unsqueeze(-1).unbind(1)
+        text, voice = (
+            (2 * (_GAIN * self.weigh(evidence.clamp(-10, 10) / 4)).sigmoid()).unsqueeze(-1).unbind(1)
+        )
         return text * by_text + voice * by_voice
