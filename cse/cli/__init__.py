@@ -12,6 +12,7 @@ COMMANDS = {
     "evaluate": "measure a model on a manifest of mixtures",
     "train": "train a model (Hydra overrides)",
     "simulate": "make mixtures in simulated rooms (Hydra overrides)",
+    "rirs": "make a bank of rooms for simulate and train (Hydra overrides)",
     "demo": "the main job on a voice note that is made on the spot",
     "convert-checkpoint": "turn a checkpoint of the paper's own code into one of ours",
 }
