@@ -1,0 +1,37 @@
+"""From an option to an engine."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cse.engines.engine import Engine
+
+EngineName = Literal["serial", "pool", "ray"]
+
+
+def make_engine(name: EngineName, *, workers: int | None = None, address: str | None = None) -> Engine:
+    """The engine of that name.
+
+    Args:
+        name: Of the engine.
+        workers: Processes of a pool or of Ray; None is one a core.
+        address: Of a Ray cluster; None starts one on this machine for as long as it is needed.
+
+    Raises:
+        ConfigError: Fewer than one worker.
+        MissingExtraError: Ray is not installed.
+
+    >>> type(make_engine("serial")).__name__
+    'Serial'
+    """
+    if name == "pool":
+        from cse.engines.pool import Pool
+
+        return Pool(workers)
+    if name == "ray":
+        from cse.engines.ray import RayEngine
+
+        return RayEngine(workers, address=address)
+    from cse.engines.serial import Serial
+
+    return Serial()
