@@ -12,9 +12,9 @@ from torch import Tensor
 
 from cse.errors import ConfigError
 from cse.history import Turn
-from cse.training.casting import Casting
 from cse.training.mixtures import MixingConfig, Mixtures, SegmentMixer
 from cse.training.waveform_cache import WaveformCache
+from simulate.casting import Casting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +120,10 @@ class DialogueMixtures(Mixtures):
         self.config = config
         self._utterances = speech.utterances
         self._rate = speech.sample_rate
-        self._casting = _checked_casting(speech, config)
+        self._casting = Casting(
+            speech.utterances, talkers=config.talkers, min_history_turns=config.min_history_turns
+        )
+        self._casting.check(config)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """A mixture and the cues to one of its talkers.
@@ -137,7 +140,7 @@ class DialogueMixtures(Mixtures):
         targets = self._casting.targets
         asked = int(targets[rng.integers(len(targets))])
         absent = bool(rng.random() < self.config.absent_probability)
-        cast = self._cast(asked, absent, rng)
+        cast = self._casting.cast(asked, self.config, rng, absent=absent)
         segments, speeds = zip(*(self._mixer.segment([utterance], rng) for utterance in cast), strict=True)
         mixed = self._mixer.mix(segments, rng)
         places = rng.permutation(len(cast))
@@ -159,23 +162,6 @@ class DialogueMixtures(Mixtures):
             "talkers": torch.stack(columns["talkers"]),
             "target": torch.tensor(columns["target"]),
         }
-
-    def _cast(self, asked: int, absent: bool, rng: np.random.Generator) -> list[int]:
-        """The utterances of a mixture, the target first; without it where it is absent."""
-        config = self.config
-        cast = [] if absent else [asked]
-        while len(cast) < config.talkers:
-            same_dialogue = rng.random() < config.same_dialogue_probability and not absent
-            same_topic = rng.random() < config.same_topic_probability
-            same_gender = rng.random() < config.same_gender_probability
-            alike = ["topic"] * same_topic + ["gender"] * same_gender
-            taken = [asked, *cast]
-            chosen = self._casting.inside(asked, taken, rng) if same_dialogue else None
-            if chosen is None:
-                chosen = self._casting.outside(asked, taken, rng, alike=alike)
-            assert chosen is not None, "Casting.check_strangers has counted them"
-            cast.append(chosen)
-        return cast
 
     def _cues(self, scene: _Scene, rng: np.random.Generator) -> dict[str, Any]:
         config = self.config
@@ -239,18 +225,3 @@ class _Scene(NamedTuple):
     absent: bool
     cast: Sequence[int]
     speeds: Sequence[float]
-
-
-def _checked_casting(speech: WaveformCache, config: DialogueConfig) -> Casting:
-    casting = Casting(speech.utterances, talkers=config.talkers, min_history_turns=config.min_history_turns)
-    for trait in ("gender", "topic"):
-        option = f"same_{trait}_probability"
-        if getattr(config, option):
-            casting.check_trait(trait, option)
-    if config.same_dialogue_probability:
-        casting.check_shared_dialogues("same_dialogue_probability")
-    if config.absent_probability:
-        casting.check_strangers(config.talkers, "mixtures without a target (absent_probability)")
-    else:
-        casting.check_strangers(config.talkers - 1, f"mixtures of {config.talkers} talkers")
-    return casting

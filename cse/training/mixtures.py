@@ -13,8 +13,8 @@ from scipy.signal import fftconvolve
 from torch.utils.data import Dataset, Sampler, default_collate
 
 from cse.audio import fit_length, resample
-from cse.errors import ManifestError
 from cse.training.waveform_cache import WaveformCache
+from simulate.casting import check_speakers
 from simulate.mixing import Mix, mix, sample_snr_db
 from simulate.reverberation import decaying_noise
 
@@ -209,19 +209,6 @@ class DynamicMixtures(Mixtures):
         segments = [self._mixer.segment(self._speakers[speaker], rng)[0] for speaker in chosen]
         mixed = self._mixer.mix(segments, rng)
         return {"mixture": torch.from_numpy(mixed.mixture), "talkers": torch.from_numpy(mixed.sources)}
-
-
-def check_speakers(speakers: int, talkers: int) -> None:
-    """Refuse a corpus in which there are fewer speakers than talkers in a mixture.
-
-    Raises:
-        ManifestError: With both numbers.
-    """
-    if speakers < talkers:
-        raise ManifestError(
-            f"got utterances of {speakers} speaker(s), expected at least {talkers} for mixtures of "
-            f"{talkers} talkers; add speakers or lower `talkers`"
-        )
 
 
 class ResumableSampler(Sampler[int]):
