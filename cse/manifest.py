@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from cse.errors import HistoryError, ManifestError
 from cse.files import atomic_write
 from cse.history import Turn
 from cse.manifest_fields import Kinds, json_type
+from cse.manifest_turns import SharedTurns
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ def _read(
     path: Path, build: Callable[..., Record], kinds: Kinds, required: Sequence[str], split: str | None
 ) -> list[Record]:
     files = _Files(os.path.realpath(path.parent))
+    checks: Kinds = {**kinds, "history": SharedTurns()}
     records: list[Record] = []
     problems: list[str] = []
     ids: dict[str, int] = {}
@@ -131,7 +134,7 @@ def _read(
         except ValueError as error:
             problems.append(f"{path}:{number}: {error}")
             continue
-        record, wrong = _check(content, kinds, required)
+        record, wrong = _check(content, checks, required)
         identity = record.get("id")
         if identity is not None and ids.setdefault(identity, number) != number:
             wrong.append(f"id: got {identity} a second time (first in line {ids[identity]}); ids must differ")
@@ -191,7 +194,7 @@ def _check(
     for key, value in content.items():
         kind = kinds.get(key)
         if kind is None:
-            extra[key] = value
+            extra[sys.intern(key)] = value
             continue
         try:
             record[key] = kind(value)

@@ -257,6 +257,74 @@ def test_each_file_is_looked_for_once(folder: Path, monkeypatch: pytest.MonkeyPa
     assert sorted(p for p in looked if p.endswith(".wav")) == [str(folder / f"{name}.wav") for name in "abc"]
 
 
+EVERY_KIND_OF_MISTAKE = {
+    "audio": ["absent.wav", ".", None, 3, ""],
+    "duration_s": [-1, 0, float("nan"), float("inf"), "1.5", None, True],
+    "sample_rate": [0, -8000, 16000.0, "16000", None],
+    "id": [None, 7, " "],
+    "speaker": [None, 7, ""],
+    "text": [7, []],
+    "dialogue": [7, ""],
+    "split": [{}, " "],
+    "history": ["Ben: hello", [{"speaker": "Ben"}], [[]]],
+}
+
+
+def test_all_mistakes_of_a_corpus_are_found_in_one_pass(folder: Path) -> None:
+    """One line a mistake, with good ones and broken JSON between; each is told with its line and its field."""
+    wrong = [(key, value) for key, values in EVERY_KIND_OF_MISTAKE.items() for value in values]
+    records: list[Any] = [UTTERANCE, "{broken"]
+    for number, (key, value) in enumerate(wrong):
+        records += [{**UTTERANCE, "id": f"w{number}", key: value}, {**UTTERANCE, "id": f"g{number}"}]
+    path = lines(folder, *records)
+    with pytest.raises(ManifestError) as caught:
+        read_utterances(path)
+    expected = [f"{path}:2: broken JSON"]
+    expected += [f"{path}:{3 + 2 * number}:{key}: " for number, (key, _) in enumerate(wrong)]
+    problems = caught.value.problems
+    assert len(problems) == len(expected)
+    assert all(got.startswith(said) for got, said in zip(problems, expected, strict=True))
+    assert str(caught.value).endswith(f"(and {len(wrong)} more problems)")
+
+
+# ---- histories
+
+
+def test_equal_turns_are_one_object_and_different_ones_are_not(folder: Path) -> None:
+    said = [{"speaker": "Ben", "text": "hello"}, {"speaker": "Ana", "text": "hello"}, {"text": "hello"}]
+    path = lines(
+        folder,
+        *({**UTTERANCE, "id": f"u{length}", "history": said[:length]} for length in range(4)),
+        {**UTTERANCE, "id": "timed", "history": [{**said[0], "time": "1"}]},
+    )
+    one, two, three, timed = (utterance.history for utterance in read_utterances(path)[1:])
+    assert two[0] is one[0] and three[:2] == two and all(a is b for a, b in zip(three, two, strict=False))
+    assert three == (Turn("hello", "Ben"), Turn("hello", "Ana"), Turn("hello"))
+    assert timed == (Turn("hello", "Ben", "1"),)
+
+
+def test_histories_are_checked_as_without_sharing(folder: Path) -> None:
+    chat = [
+        {"role": "system", "content": "secret"},
+        {"role": "user", "content": [{"text": "a"}, {"text": "b"}]},
+    ]
+    silent = [{"speaker": "Ben", "text": "  "}, {"speaker": 1, "text": "hey"}, "hello"]
+    path = lines(
+        folder,
+        {**UTTERANCE, "history": chat + silent},
+        {**UTTERANCE, "id": "again", "history": silent + chat},
+        {**UTTERANCE, "id": "none", "history": None},
+    )
+    turns = (Turn("a b", "user"), Turn("hey", "1"), Turn("hello"))
+    assert [utterance.history for utterance in read_utterances(path)] == [turns, (*turns[1:], turns[0]), ()]
+    number, no_name = {"speaker": 1, "text": "hey"}, {"speaker": True, "text": "hey"}
+    path = lines(
+        folder, {**UTTERANCE, "history": [number]}, {**UTTERANCE, "id": "2", "history": [number, no_name]}
+    )
+    with pytest.raises(ManifestError, match=r':2:history: turn 2: "speaker" is bool'):
+        read_utterances(path)
+
+
 # ---- writing
 
 
