@@ -19,6 +19,7 @@ from cse.evaluation.evaluate import CUES, Evaluation, check_options, evaluate
 from cse.evaluation.items import METRICS
 from cse.evaluation.markup import RESULTS, interval, quantity
 from cse.evaluation.report import check_report_folder, write_report
+from cse.evaluation.score_set import with_history
 from cse.evaluation.swap import swap_cues
 from cse.extractor import Extractor
 from cse.manifest import Mixture, read_mixtures
@@ -37,7 +38,8 @@ manifest, or when every item failed."""
 def main(argv: list[str]) -> int:
     """Check everything, evaluate, write, report."""
     options = build_parser().parse_args(argv)
-    mixtures = swap_cues(read_mixtures(options.manifest), options.swap)[: options.limit]
+    mixtures = with_history(read_mixtures(options.manifest), options.min_history_turns)
+    mixtures = swap_cues(mixtures, options.swap)[: options.limit]
     metrics = _available(options.metrics)
     check_options(mixtures, history_turns=options.history_turns, cues=options.cues, metrics=metrics)
     _check_outputs(options)
@@ -92,6 +94,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--history-turns", type=_whole_number, metavar="K",
         help="how many of the last turns the model gets; 0 is an empty history, which leaves a model without "
         "enrollment to guess; all if left out",
+    )  # fmt: skip
+    parser.add_argument(
+        "--min-history-turns", type=_whole_number, default=0, metavar="N",
+        help="only the mixtures that have so many turns of history, whatever the model gets of them (all)",
     )  # fmt: skip
     parser.add_argument(
         "--cues", type=_names("cue", CUES), metavar="LIST",
@@ -214,6 +220,7 @@ def _provenance(options: argparse.Namespace) -> dict[str, Any]:
     """What else is needed to get the same numbers again."""
     return {
         "manifest": options.manifest,
+        "min_history_turns": options.min_history_turns,
         "limit": options.limit,
         "swapped": sorted(options.swap),
         "device": options.device,

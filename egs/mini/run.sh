@@ -48,6 +48,12 @@ train() {
         output="$output/$model" data.cache_dir="$output/cache" "$@" "${training[@]}"
 }
 
+# compare MODEL... [--table FILE]: under the conditions that are not measured yet
+compare() {
+    "$python" "$here/../utils/compare.py" "$output" "$@" --manifest "$output/test/mixtures.jsonl" \
+        --conditions "$here/local/conditions.yaml"
+}
+
 # evaluate MODEL: by the history, with a report; then under all other conditions
 evaluate() {
     local model=$1 limit=()
@@ -55,7 +61,7 @@ evaluate() {
     [ "$model" != separator ] || limit=(--limit $((test_mixtures / 2)))
     cse evaluate --manifest "$output/test/mixtures.jsonl" --model "$output/$model/model" --cues history \
         --json "$output/$model/history.json" --report "$output/$model/report" "${limit[@]}"
-    "$python" "$here/local/compare.py" "$output" "$model"
+    compare "$model"
 }
 
 if run_stage 0; then
@@ -89,7 +95,7 @@ if run_stage 3; then
         start "$output/$model/evaluate.log" evaluate "$model"
     done
     finish
-    "$python" "$here/local/compare.py" "$output" "${models[@]}" --table "$output/results.md"
+    compare "${models[@]}" --table "$output/results.md"
 fi
 
 if run_stage 4; then
@@ -97,7 +103,7 @@ if run_stage 4; then
     echo "Stage 4: one extraction with $model -> $output/voice.wav"
     # the first test mixture, with its history in the form that `cse extract` reads; the recipe goes on to its end
     # also where the model judges the target absent
-    mixture=$("$python" "$here/local/first_mixture.py" "$output/test/mixtures.jsonl" --history "$output/history.json")
+    mixture=$("$python" "$here/../utils/first_mixture.py" "$output/test/mixtures.jsonl" --history "$output/history.json")
     cse extract "$mixture" --history "$output/history.json" --model "$output/$model/model" \
         --on-absent passthrough -o "$output/voice.wav" --json
 fi
