@@ -13,9 +13,11 @@ COMMANDS = {
     "train": "train a model (Hydra overrides)",
     "simulate": "make mixtures in simulated rooms (Hydra overrides)",
     "rirs": "make a bank of rooms for simulate and train (Hydra overrides)",
+    "import": "utterances.jsonl of a Kaldi data folder or of lhotse manifests",
     "demo": "the main job on a voice note that is made on the spot",
     "convert-checkpoint": "turn a checkpoint of the paper's own code into one of ours",
 }
+_MODULES = {"import": "import_corpus"}  # where a command's name cannot be that of its module
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,7 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     # torchmetrics and webrtcvad import it at every start; nothing that a user could do about it
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     try:
-        return int(importlib.import_module(f"cse.cli.{command.replace('-', '_')}").main(arguments[1:]))
+        module = _MODULES.get(command, command.replace("-", "_"))
+        return int(importlib.import_module(f"cse.cli.{module}").main(arguments[1:]))
     except CseError as error:
         print(f"cse {command}: {one_line(error)}", file=sys.stderr)
         return error.exit_code
