@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
+from cse.corpora.leaks import Disjoint, check_leaks, find_leaks
 from cse.errors import ConfigError, ManifestError
 from cse.manifest import Utterance, read_utterances
 from cse.training.mixtures import MixingConfig, ResumableSampler
@@ -31,7 +32,9 @@ class DynamicMixingData(pl.LightningDataModule):
         batch_size: Mixtures a step and process.
         steps_per_epoch: Steps between two validations.
         train_split: Utterances to train on, by their `split`.
-        validation_split: Utterances to validate on; no speaker of it may be in the training split.
+        validation_split: Utterances to validate on.
+        disjoint: What the splits must not share: speakers (nor dialogues, nor audio), or dialogues (nor audio), where
+            the same people talk in both.
         validation_mixtures: Number of validation mixtures, over all processes.
         validation_segment_s: Their length in seconds.
         noise: Folder of ambient noise (searched with its subfolders), or None.
@@ -50,6 +53,7 @@ class DynamicMixingData(pl.LightningDataModule):
         steps_per_epoch: int,
         train_split: str = "train",
         validation_split: str = "dev",
+        disjoint: Disjoint = "speakers",
         validation_mixtures: int = 200,
         validation_segment_s: float = 4.0,
         noise: Path | None = None,
@@ -65,10 +69,14 @@ class DynamicMixingData(pl.LightningDataModule):
         self.validation_segment_s = validation_segment_s
         self.seed = seed
         self.workers = workers
+        if train_split == validation_split:
+            raise ConfigError(
+                f"data.validation_split: got {validation_split!r}, which is trained on; expected another split"
+            )
         everything = [utterance for manifest in utterances for utterance in read_utterances(manifest)]
         train = _of_split(everything, train_split, utterances)
         validation = _of_split(everything, validation_split, utterances)
-        _check_disjoint(train, validation)
+        _check_disjoint([*train, *validation], disjoint)
         self._train_speech = WaveformCache(train, cache_dir, sample_rate)
         self._validation_speech = WaveformCache(validation, cache_dir, sample_rate)
         self._noise = WaveformCache(_noise_files(noise), cache_dir, sample_rate) if noise else None
@@ -157,13 +165,16 @@ def _of_split(utterances: Sequence[Utterance], split: str, manifests: Sequence[P
     return found
 
 
-def _check_disjoint(train: Sequence[Utterance], validation: Sequence[Utterance]) -> None:
-    shared = {u.speaker for u in train} & {u.speaker for u in validation}
-    if shared:
-        raise ManifestError(
-            f"{len(shared)} speaker(s), e.g. {sorted(shared)[0]!r}, are in the training and in the validation split; "
-            "give every speaker one split"
+def _check_disjoint(utterances: Sequence[Utterance], disjoint: Disjoint) -> None:
+    try:
+        check_leaks(utterances, disjoint=disjoint)
+    except ManifestError as error:
+        remedy = (
+            "; where the same people talk in both by design, data.disjoint=dialogues"
+            if disjoint == "speakers" and not any(find_leaks(utterances, disjoint="dialogues"))
+            else ""
         )
+        raise ManifestError(f"training and validation: {error}{remedy}", error.problems) from error
 
 
 def _noise_files(folder: Path) -> list[Utterance]:

@@ -1,0 +1,124 @@
+"""The data module: what it trains and validates on, and that nothing but options and seed decides an item."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cse.cli.config import call
+from cse.errors import ConfigError, ManifestError
+from cse.manifest import Utterance, read_utterances, write_manifest
+from cse.testing.corpus import write_utterances
+from cse.training.datamodule import DynamicMixingData
+from cse.training.dialogue_mixtures import DialogueConfig
+from cse.training.mixtures import MixingConfig
+
+SAMPLE_RATE = 4000
+TWO = DialogueConfig(talkers=2, segment_s=0.4, enrollment_s=(0.2, 0.3))
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    """Splits train and dev with dialogues of their own, in which the same four people talk."""
+    folder = tmp_path_factory.mktemp("corpus")
+    utterances: list[Utterance] = []
+    for seed, split in enumerate(("train", "dev")):
+        part = write_utterances(
+            folder / split,
+            dialogues=6,
+            duration_s=0.3 + 0.2 * seed,
+            sample_rate=SAMPLE_RATE,
+            split=split,
+            seed=seed,
+        )
+        utterances += read_utterances(part)
+    write_manifest(folder / "utterances.jsonl", utterances)
+    return folder / "utterances.jsonl"
+
+
+def changed(corpus: Path, name: str, change) -> Path:
+    path = corpus.with_name(f"{name}.jsonl")
+    write_manifest(path, [change(utterance) for utterance in read_utterances(corpus)])
+    return path
+
+
+def data(utterances: Path, *, mixing: MixingConfig = TWO, **options) -> DynamicMixingData:
+    options = {
+        "sample_rate": SAMPLE_RATE,
+        "batch_size": 2,
+        "steps_per_epoch": 3,
+        "validation_mixtures": 4,
+        **options,
+    }
+    return DynamicMixingData(
+        utterances=(utterances,), cache_dir=utterances.parent / "cache", mixing=mixing, **options
+    )
+
+
+# ---- splits
+
+
+def test_a_speaker_in_both_splits_is_refused_and_the_way_out_is_named(corpus):
+    with pytest.raises(
+        ManifestError, match=r"speaker talker\d: is in train .*, dev .* data\.disjoint=dialogues"
+    ):
+        data(corpus)
+    data(corpus, disjoint="dialogues")
+
+
+def test_a_dialogue_in_both_splits_is_refused_whoever_talks(corpus):
+    everywhere = changed(corpus, "everywhere", lambda one: replace(one, dialogue="d0"))
+    for disjoint in ("speakers", "dialogues"):
+        with pytest.raises(ManifestError, match=r"dialogue d0: is in train .*, dev ") as caught:
+            data(everywhere, disjoint=disjoint)
+        assert "data.disjoint" not in str(caught.value), "it would not help"
+
+
+def test_audio_in_both_splits_is_refused(corpus):
+    utterances = read_utterances(corpus)
+    first = next(one for one in utterances if one.split == "train")
+    own = [replace(one, speaker=f"{one.split}-{one.speaker}") for one in utterances]
+    write_manifest(
+        corpus.with_name("again.jsonl"),
+        [*own, replace(own[-1], id="again", audio=first.audio, dialogue="another")],
+    )
+    with pytest.raises(ManifestError, match=r"audio .*\.wav: is in train .*, dev "):
+        data(corpus.with_name("again.jsonl"))
+
+
+def test_one_split_for_both_is_refused(corpus):
+    with pytest.raises(ConfigError, match=r"data\.validation_split: got 'train', which is trained on"):
+        data(corpus, validation_split="train")
+
+
+def test_wrong_values_of_disjoint_are_named(corpus):
+    options = {
+        "utterances": [str(corpus)], "cache_dir": "c", "mixing": TWO, "sample_rate": 8000, "batch_size": 1,
+        "steps_per_epoch": 1, "disjoint": "talkers",
+    }  # fmt: skip
+    with pytest.raises(ConfigError, match=r"data\.disjoint: got .*talkers.*speakers.*dialogues"):
+        call(DynamicMixingData, options, "data")
+
+
+# ---- a corpus of two people
+
+
+def two_people(utterance: Utterance) -> Utterance:
+    return replace(utterance, speaker=f"person{len(utterance.history) % 2}")
+
+
+def test_two_people_are_enough_where_the_target_is_always_there(corpus):
+    module = data(changed(corpus, "two", two_people), disjoint="dialogues")
+    module.prepare_data()
+    for batch in [*module.train_dataloader(), *module.val_dataloader()]:
+        assert (batch["target"] >= 0).all()
+
+
+def test_two_people_are_too_few_for_a_mixture_without_the_target(corpus):
+    absent = replace(TWO, absent_probability=0.1)
+    module = data(changed(corpus, "two", two_people), disjoint="dialogues", mixing=absent)
+    module.prepare_data()
+    with pytest.raises(ManifestError, match=r"1 other speaker\(s\).*at least 2.*absent_probability"):
+        module.train_dataloader()
