@@ -174,10 +174,11 @@ def write_audio(path: str | os.PathLike[str], waveform: np.ndarray | torch.Tenso
     if subtype == "OPUS" and sample_rate not in OPUS_RATES_HZ:
         supported = min((rate for rate in OPUS_RATES_HZ if rate > sample_rate), default=OPUS_RATES_HZ[-1])
         samples, sample_rate = np.clip(resample(samples, sample_rate, supported), -1.0, 1.0), supported
-    with atomic_write(path) as beside:
+    # as a stream, because libsndfile waits for the disk at the end of every file that it opens itself
+    with atomic_write(path) as beside, beside.open("w+b") as stream:
         try:
             with soundfile.SoundFile(
-                beside,
+                stream,
                 "w",
                 samplerate=int(sample_rate),
                 channels=len(samples),
