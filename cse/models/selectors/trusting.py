@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from cse.models.cues.cue import Cue
 from cse.models.listeners.listener import Listener
 from cse.models.selectors.selector import Judgement, Selector, against_nobody, own
+
+_UNTAUGHT_NATS = 4.0  # as much as listeners that start to train ever say
 
 
 class TrustingSelector(Selector):
@@ -35,44 +38,28 @@ class TrustingSelector(Selector):
         return Judgement(against_nobody(scores), by_text)
 
 
-_GAIN = (
-    20  # so that a short training at the rate of the other weights moves the trust from one end to the other
-)
-
-
 class Trust(nn.Module):
-    """How far to believe each cue, from how clearly it points at one of the voices.
+    """How far to believe each cue: the most that it may say against the other one, learned.
 
-    Weighs both listeners' log-odds by factors between 0 and 2 that a small network reads off their order
-    statistics, so the order of the voices makes no difference. Starts from 1 and 1: independent evidence adds up.
+    Independent evidence adds up, as log-odds. Where both cues are there, what each says of a voice is limited smoothly
+    to ± a learned number of nats: the trust in it. However sure the less trusted cue is, it cannot say more than
+    that, and decides only where the other one is in doubt.
 
-    >>> there = torch.tensor([True] * 3)
-    >>> Trust()(torch.randn(3, 2), torch.randn(3, 2), there, there).shape
-    torch.Size([3, 2])
+    >>> sure, unsure = torch.tensor([[-9.0, 9.0]]), torch.tensor([[0.1, -0.1]])
+    >>> there = torch.tensor([True])
+    >>> Trust()(unsure, sure, there, there).argmax().item()
+    1
     """
 
     def __init__(self) -> None:
         super().__init__()
-        last = nn.Linear(16, 2)
-        nn.init.normal_(last.weight, std=0.01 / _GAIN)
-        nn.init.zeros_(last.bias)
-        self.weigh = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), last)
+        self.log_limits = nn.Parameter(torch.full((2,), math.log(_UNTAUGHT_NATS)))
 
     def forward(self, by_text: Tensor, by_voice: Tensor, has_text: Tensor, has_voice: Tensor) -> Tensor:
         """Log-odds (B, S) by text and by voice, and (B,) bool which cue is there -> (B, S)."""
-        evidence = torch.cat(
-            [
-                by_text.topk(2, dim=1).values,
-                by_voice.topk(2, dim=1).values,
-                by_voice.gather(
-                    1, by_text.argmax(1, keepdim=True)
-                ),  # what the other cue thinks of the favourite
-                by_text.gather(1, by_voice.argmax(1, keepdim=True)),
-                torch.stack([has_text, has_voice], dim=1).to(by_text.dtype),
-            ],
-            dim=1,
-        )
         text, voice = (
-            (2 * (_GAIN * self.weigh(evidence.clamp(-10, 10) / 4)).sigmoid()).unsqueeze(-1).unbind(1)
+            limit * (said / limit).tanh()
+            for said, limit in zip((by_text, by_voice), self.log_limits.exp(), strict=True)
         )
-        return text * by_text + voice * by_voice
+        both = (has_text & has_voice).unsqueeze(1)
+        return torch.where(both, text + voice, by_text + by_voice)  # a missing cue says 0

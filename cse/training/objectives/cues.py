@@ -26,6 +26,15 @@ def target_of(batch: Batch) -> Tensor:
     return talkers[torch.arange(len(talkers)), batch["target"].clamp(min=0)]
 
 
+def place_in_batch(voice: Tensor, voices: int) -> Tensor:
+    """(B,) index of a voice of each mixture -> (B,) its index among all B · S voices; −1 stays.
+
+    >>> place_in_batch(torch.tensor([1, -1, 0]), 2).tolist()
+    [1, -1, 4]
+    """
+    return torch.where(voice < 0, -1, torch.arange(len(voice), device=voice.device) * voices + voice)
+
+
 def mean_over(there: Tensor, **results: Tensor) -> dict[str, Tensor]:
     """Results (B,) by name, NaN for items that have none."""
     return {name: torch.where(there, result, torch.nan) for name, result in results.items()}

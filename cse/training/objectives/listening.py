@@ -6,36 +6,49 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from cse.errors import ConfigError
-from cse.models.cues.cue import Cue
 from cse.models.selectors.listening import ListeningSelector
 from cse.models.selectors.trusting import TrustingSelector
 from cse.models.target_extractor import TargetExtractor, Voices
 from cse.training.losses import contrastive_loss, neg_si_snr
-from cse.training.objectives.cues import encode_cues, mean_over, target_of
+from cse.training.objectives.cues import encode_cues, mean_over, place_in_batch, target_of
 from cse.training.objectives.objective import Batch, Objective
+from cse.training.objectives.trust import trust_loss
+
+_CHANGES = 8  # of the level of a leak in one mixture
 
 
 class Listening(Objective[TargetExtractor]):
     """Which voice belongs to which history, and to which enrollment, without separating: many times as many a second.
 
-    An imperfect separation is made up: each true talker with a leak of the others. What comes out is a start for
+    An imperfect separation is made up: each true talker with a leak of the others, whose level changes as it does where
+    a separator mixes up voices for a while. What comes out is a start for
     the training of the whole model.
 
     Args:
         leak_db: Range of the leak's level against the talker, in dB.
         ramp_steps: Steps in which the upper end of that range rises from the lower one: words are learned from clear
             speech first.
+        wrong_enrollments: Share of made-up wrong enrollments, from which a selector that has both cues learns how far
+            to trust them.
     """
 
     uses_whole_model: ClassVar[bool] = False
     steps: Tensor
 
-    def __init__(self, *, leak_db: tuple[float, float] = (-30.0, -5.0), ramp_steps: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        leak_db: tuple[float, float] = (-30.0, 5.0),
+        ramp_steps: int = 0,
+        wrong_enrollments: float = 0.4,
+    ) -> None:
         super().__init__()
         self.leak_db = leak_db
         self.ramp_steps = ramp_steps
+        self.wrong_enrollments = wrong_enrollments
         self.register_buffer(
             "steps", torch.zeros((), dtype=torch.long)
         )  # a resumed training goes on with the ramp
@@ -52,18 +65,26 @@ class Listening(Objective[TargetExtractor]):
                 f"objective=listening got a {type(selector).__name__}, expected a selector that listens; take "
                 "selector=listening, or selector=trusting for a model that takes enrollments"
             )
+        assert model.text_cue is not None, "selectors that listen read histories"
         self.steps += 1
         voices = self._leaky(batch)
-        terms: dict[str, Tensor] = {}
-        if model.text_cue is not None:
-            histories = [history for histories in batch["histories"] for history in histories]
-            cue = model.text_cue(histories)
-            terms["words"] = _contrast(selector.listener(voices, cue), cue)
+        histories = model.text_cue([history for histories in batch["histories"] for history in histories])
+        words = selector.listener(voices, histories)
+        talker = torch.arange(len(histories.present), device=words.device)
+        terms = {"words": contrastive_loss(words.flatten(0, 1), torch.where(histories.present, talker, -1))}
         if isinstance(selector, TrustingSelector):
-            cue = encode_cues(model, batch)["speaker"].keep(batch["target"] >= 0)
-            index = batch["target"].clamp(min=0).view(-1, 1, 1).expand(-1, 1, voices.shape[-1])
-            target = voices.gather(1, index)
-            terms["voices"] = _contrast(selector.voice_listener(target, cue), cue)
+            enrollments = encode_cues(model, batch)["speaker"]
+            enrolled = torch.where(enrollments.present, batch["target"], -1)
+            alike = selector.voice_listener(voices, enrollments)
+            terms["voices"] = contrastive_loss(alike.flatten(0, 1), place_in_batch(enrolled, alike.shape[1]))
+            terms["trust"] = trust_loss(
+                selector.trust,
+                words.unflatten(2, voices.shape[:2]),
+                alike,
+                histories.present.view(voices.shape[:2]),
+                enrolled,
+                wrong=self.wrong_enrollments,
+            )
         return terms
 
     def measure(self, model: TargetExtractor, batch: Batch) -> dict[str, Tensor]:
@@ -76,20 +97,15 @@ class Listening(Objective[TargetExtractor]):
         return mean_over(batch["target"] >= 0, si_sdri_db=improvement, selection_accuracy=right)
 
     def _leaky(self, batch: Batch) -> Tensor:
-        """(B, S, T) talkers, each with the others a random number of dB below it; in evaluation the same number."""
+        """(B, S, T) talkers, each with a changing leak of the others; in evaluation always the same."""
         talkers: Tensor = batch["talkers"]
         others = talkers.sum(1, keepdim=True) - talkers
         low, high = self.leak_db
         risen = min(1.0, float(self.steps) / max(1, self.ramp_steps))
-        share = risen * torch.rand(talkers.shape[:2]) if self.training else torch.tensor(0.75)
+        share = torch.full((*talkers.shape[:2], _CHANGES), 0.75)
+        if self.training:  # some voices are worse separated than others, and each is worse here than there
+            share = risen * (torch.rand_like(share[..., :1]) + torch.rand_like(share)) / 2
         leak_db = (low + (high - low) * share).to(talkers.device)
-        ratio = talkers.square().mean(-1) / (others.square().mean(-1) + 1e-8)
-        gain = ratio.sqrt() * 10 ** (leak_db / 20)
-        return talkers + gain.unsqueeze(-1) * others
-
-
-def _contrast(pairings: Tensor, cue: Cue) -> Tensor:
-    """Voices against their cues, in the same order: (B, S, B · S)."""
-    scores = pairings.flatten(0, 1)
-    right = torch.arange(len(scores), device=scores.device)
-    return contrastive_loss(scores, torch.where(cue.present, right, -1))
+        leak_db = F.interpolate(leak_db, size=talkers.shape[-1], mode="linear")
+        ratio = talkers.square().mean(-1, keepdim=True) / (others.square().mean(-1, keepdim=True) + 1e-8)
+        return talkers + ratio.sqrt() * 10 ** (leak_db / 20) * others

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from cse.models.target_extractor import TargetExtractor
 from cse.training.losses import contrastive_loss, neg_si_snr, pit_neg_si_snr, selection_loss
-from cse.training.objectives.cues import encode_cues, mean_over, target_of
+from cse.training.objectives.cues import encode_cues, mean_over, place_in_batch, target_of
 from cse.training.objectives.objective import Batch, Objective
 
 
@@ -45,10 +45,9 @@ class Selection(Objective[TargetExtractor]):
             "selection": self.selection_weight * selection_loss(output.logits, wanted),
         }
         if self.contrastive_weight and output.pairings is not None:
-            voices = output.pairings.shape[1]
-            place = torch.arange(len(wanted), device=wanted.device) * voices + wanted
-            right = torch.where((wanted >= 0) & cues["text"].present, place, -1)
-            contrast = contrastive_loss(output.pairings.flatten(0, 1), right)
+            told = torch.where(cues["text"].present, wanted, -1)
+            place = place_in_batch(told, output.pairings.shape[1])
+            contrast = contrastive_loss(output.pairings.flatten(0, 1), place)
             terms["contrastive"] = self.contrastive_weight * contrast
         return terms
 
