@@ -26,7 +26,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from cse.errors import ConfigError
-from simulate.rooms import Rirs, Room
+from simulate.ray_tracing import Rays
+from simulate.rirs import Rirs
+from simulate.rooms import Room
 
 SETTINGS, SAMPLES, RECORDS = "rirs.json", "rirs.npy", "rirs.jsonl"
 FORMAT = 1
@@ -208,7 +210,8 @@ class RirBank:
 
 def _room(fields: dict[str, Any]) -> Room:
     points = {name: tuple(map(tuple, fields[name])) for name in ("talkers_m", "microphones_m")}
-    return Room(**{**fields, **points, "size_m": tuple(fields["size_m"])})
+    rays = fields["rays"] and Rays(**fields["rays"])
+    return Room(**{**fields, **points, "size_m": tuple(fields["size_m"]), "rays": rays})
 
 
 def _end(record: dict[str, Any]) -> int:

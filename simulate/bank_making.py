@@ -21,9 +21,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from tqdm import tqdm
 
+from cse.engines.engine import Engine
+from cse.engines.serial import Serial
 from cse.errors import ConfigError
 from simulate.bank import FORMAT, PARTS, RECORDS, SAMPLES, SETTINGS, RirBank, split_of
-from simulate.rooms import RoomConfig, measured_rt60_s, sample_room
+from simulate.decay import measured_rt60_s
+from simulate.rooms import RoomConfig, sample_room
 from simulate.settings import claim_folder
 
 _PARTIAL = f"{RECORDS}.partial"
@@ -92,7 +95,12 @@ def make_room(index: int, config: BankConfig) -> MadeRoom:
 
 
 def make_bank(
-    folder: str | os.PathLike[str], config: BankConfig, *, count: int, progress: bool = True
+    folder: str | os.PathLike[str],
+    config: BankConfig,
+    *,
+    count: int,
+    engine: Engine | None = None,
+    progress: bool = True,
 ) -> RirBank:
     """Make a bank of `count` rooms; rooms that are already in `folder` are kept.
 
@@ -100,6 +108,7 @@ def make_bank(
         folder: Made where it does not exist.
         config: What to make.
         count: How many rooms. A bank that has more is left as it is; one that has fewer is made longer.
+        engine: Where rooms are computed; None is this process.
         progress: Show a bar on stderr.
 
     Raises:
@@ -113,8 +122,9 @@ def make_bank(
     claim_folder(place, SETTINGS, settings, holds="rooms")
     if not (place / RECORDS).is_file() or len(RirBank.load(place)) < count:
         with _writer(place) as writer:
-            wanted = range(writer.rooms, count)
-            made = map(partial(make_room, config=config), wanted)
+            made = (engine or Serial()).map(
+                partial(make_room, config=config), range(writer.rooms, count), name="room {}".format
+            )
             bar = tqdm(
                 made, desc="rirs", unit="room", initial=writer.rooms, total=count, disable=not progress
             )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cse.cli.config import call, compose, plain, usage
 from cse.cli.convert import convert
+from cse.engines.choice import EngineName, make_engine
 from simulate.bank_making import BankConfig, make_bank
 from simulate.rooms import RoomConfig
 
@@ -27,8 +28,10 @@ def main(argv: list[str]) -> int:
     options = plain(compose("rirs", argv, schema=_SCHEMA))
     output = convert(options.pop("output"), Path, "output")
     count = convert(options.pop("count"), int, "count")
+    workers = convert(options.pop("workers"), int | None, "workers")
+    engine = make_engine(convert(options.pop("engine"), EngineName, "engine"), workers=workers)
     rooms = call(RoomConfig, options.pop("rooms"), "rooms")
-    bank = make_bank(output, call(BankConfig, {**options, "rooms": rooms}), count=count)
+    bank = make_bank(output, call(BankConfig, {**options, "rooms": rooms}), count=count, engine=engine)
     print(output)
     print(f"cse rirs: {len(bank)} rooms", file=sys.stderr)
     return 0

@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from cse.engines.pool import Pool
 from cse.errors import ConfigError
 from simulate.bank import RirBank, split_of
 from simulate.bank_making import BankConfig, make_bank, make_room
@@ -120,6 +122,27 @@ def test_bank_goes_on_after_a_kill(folder: Path, tmp_path: Path) -> None:
     assert _bytes(tmp_path) == _bytes(folder)
 
 
+def test_same_bytes_by_a_pool_of_processes(folder: Path, tmp_path: Path) -> None:
+    make_bank(tmp_path, CONFIG, count=COUNT, engine=Pool(workers=2), progress=False)
+    assert _bytes(tmp_path) == _bytes(folder)
+
+
+def test_error_names_the_room(tmp_path: Path) -> None:
+    config = BankConfig(rooms=replace(ROOMS, rt60_s=(0.01, 0.01)), sample_rate=8000)
+    with pytest.raises(ConfigError, match="^room 0: rooms.rt60_s: none of 200 rooms"):
+        make_bank(tmp_path, config, count=3, progress=False)
+    assert not (tmp_path / "rirs.jsonl").exists()
+
+
+def test_traced_rooms_are_read_with_their_rays(tmp_path: Path) -> None:
+    config = BankConfig(rooms=replace(ROOMS, late="ray_tracing"), sample_rate=8000)
+    read = make_bank(tmp_path, config, count=1, progress=False).room(0)
+    assert read.room.rays is not None and read.room.rays.scattering == ROOMS.scattering
+    again = read.room.rirs(8000).reverberant
+    got = read.rirs(8000).reverberant
+    np.testing.assert_allclose(got, again[..., : got.shape[-1]], rtol=2**-11, atol=1e-5 * again.max())
+
+
 def test_damaged_room_is_made_again(folder: Path, tmp_path: Path) -> None:
     make_bank(tmp_path, CONFIG, count=6, progress=False)
     os.replace(tmp_path / "rirs.jsonl", tmp_path / "rirs.jsonl.partial")
@@ -157,8 +180,6 @@ def test_bank_reads_in_other_processes(folder: Path) -> None:
 
 
 def test_microphones_and_talkers(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     config = BankConfig(rooms=replace(ROOMS, microphones=3), sample_rate=16000, talkers=1)
     bank = make_bank(tmp_path, config, count=1, progress=False)
     assert bank.room(0).rirs(16000).early.shape[:2] == (1, 3)
@@ -237,7 +258,7 @@ def test_wrong_options_say_so(options: dict[str, int], says: str) -> None:
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from cse.cli import main
 
-    command = ["rirs", f"output={tmp_path}/bank", "count=2", "sample_rate=8000", "talkers=1"]
+    command = ["rirs", f"output={tmp_path}/bank", "count=2", "sample_rate=8000", "talkers=1", "engine=serial"]
     assert main([*command, "rooms.rt60_s=[0.15,0.2]", "rooms.length_m=[3,4]"]) == 0
     assert capsys.readouterr().out.strip() == f"{tmp_path}/bank"
     assert len(RirBank.load(tmp_path / "bank")) == 2
