@@ -16,6 +16,7 @@
 #   talkers             voices in a mixture
 #   min_history_turns   mixtures whose target has so many previous turns are scored, 0 for all
 #   disjoint            speakers, or dialogues where the same people talk in all splits
+#   utterances          where stage 1 puts its manifest, if not into $output: several runs may share it
 #   training            array of Hydra overrides of every training; () for none
 #   cued_training       array of overrides of trainings with a history: listener, contsep, cont_ext, h_cont_ext
 #
@@ -23,20 +24,22 @@
 #   check_corpus        stage 0: says what to download and from where, or downloads; names what is missing in $data_dir
 #   prepare_corpus      stage 1: makes $utterances of $data_dir, with the splits train, dev and test; may read $lists_dir
 #
+# Beside run.sh lies path.sh, which sources egs/utils/path.sh.
+#
 # What they can use: $here (egs/CORPUS), $utils (egs/utils), $python, $data_dir, $output, $utterances, $lists_dir (folder of
 # the fetched lists: $lists_dir/DailyTalk/test_mix.txt), $engine, $workers, $quick.
 #
 # Everything is resumable: a stage that was interrupted goes on where it stopped when the recipe is run again.
 
 utils=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-. "$utils/path.sh"
+. "$here/path.sh"
 
 suffix=
 ! $quick || suffix=_quick
 output=${output:-$here/exp$suffix}
 mkdir -p "$output"
 output=$(cd "$output" && pwd)
-utterances=$output/utterances.jsonl
+utterances=${utterances:-$output/utterances.jsonl}
 lists_dir=$output/lists
 mixtures=$output/test/mixtures.jsonl
 
@@ -47,9 +50,14 @@ if [ "$model" != "$experiment" ]; then
     family=${experiment%/*} models=$output/${experiment%/*}
 fi
 
+if $quick && [ "$family" = published ]; then
+    echo "$0: the published networks are not for --quick: they read with Llama; try them with --train-options" >&2
+    exit 2
+fi
+
 # the smallest networks that have all parts, and a few steps: shows that everything works, not how well
 quick_training=(
-    backbone.width=8 +backbone.hidden=8 +backbone.repeats=1 data.batch_size=2 data.steps_per_epoch=2
+    backbone.width=8 backbone.hidden=8 ++backbone.repeats=1 data.batch_size=2 data.steps_per_epoch=2
     data.validation_mixtures=2 data.validation_segment_s=1 data.mixing.segment_s=1 data.workers=0
     trainer.max_steps=2 trainer.accelerator=cpu trainer.precision=32-true
 )
@@ -95,7 +103,7 @@ if run_stage 3; then
     limit=()
     ! $quick || limit=(limit="$quick_mixtures")
     cse simulate list="$lists_dir/$test_list" utterances="$utterances" output="$output/test" split=test \
-        talkers="$talkers" sample_rate=8000 engine="$engine" workers="$workers" "${limit[@]}"
+        preset=paper talkers="$talkers" engine="$engine" workers="$workers" "${limit[@]}"
 fi
 
 if run_stage 4; then
