@@ -1,14 +1,17 @@
-"""`cse extract`: one recording and the conversation before it in, one voice out."""
+"""`cse extract`: one recording and the conversation before it in, one voice out; or many of them."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+import typing
 from pathlib import Path
 
 from cse.audio import WRITABLE_SUFFIXES
+from cse.cli.batch_items import is_batch
 from cse.cli.models import add_model_options, load_extractor
+from cse.engines.choice import EngineName
 from cse.errors import ConfigError
 from cse.history import read_history
 
@@ -16,6 +19,15 @@ from cse.history import read_history
 def main(argv: list[str]) -> int:
     """Parse, extract, write, report."""
     options = _parser().parse_args(argv)
+    if is_batch(options.audio):
+        from cse.cli.extract_batch import extract_batch
+
+        return extract_batch(options)
+    for name in ("engine", "workers", "ray_address"):
+        if getattr(options, name) is not None:
+            raise ConfigError(
+                f"--{name.replace('_', '-')}: got one recording, expected a folder or a manifest of many for it"
+            )
     output = Path(options.output)
     _check_output(output)
     history = read_history(options.history) if options.history else None
@@ -53,7 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="cse extract", description="Extract the voice that continues a conversation from a recording."
     )
-    parser.add_argument("audio", metavar="AUDIO", help="recording with two or more people talking")
+    parser.add_argument(
+        "audio",
+        metavar="AUDIO",
+        help="recording with two or more people talking; or a folder of them, each with its history beside it "
+        "(note.ogg, note.txt or note.json), or a mixtures.jsonl",
+    )
     parser.add_argument(
         "--history",
         metavar="FILE",
@@ -61,13 +78,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--target", metavar="NAME", help="who is speaking, as named in the history")
     parser.add_argument("--enrollment", metavar="WAV", help="a recording of the wanted voice alone")
-    parser.add_argument("-o", "--output", metavar="OUT", required=True, help=".wav, .flac, .ogg or .opus")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", required=True,
+        help=".wav, .flac, .ogg or .opus; for many recordings a folder: it gets a .wav of each and results.jsonl, and "
+        "keeps what is done when the command is typed again",
+    )  # fmt: skip
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object (a line, for each of many)"
+    )
     parser.add_argument(
         "--on-absent",
         choices=("error", "silence", "passthrough"),
         default="error",
         help="what to do if nobody continues the history (default: exit code 3 and no output)",
     )
+    many = parser.add_argument_group("many recordings")
+    many.add_argument(
+        "--engine", choices=typing.get_args(EngineName),
+        help="where: one after the other (serial, the default), in a pool of processes, or on Ray (needs cse[ray])",
+    )  # fmt: skip
+    many.add_argument("--workers", type=int, metavar="N", help="of pool or ray (default: one a core)")
+    many.add_argument("--ray-address", metavar="HOST:PORT", help="of a Ray cluster (default: this machine)")
     add_model_options(parser)
     return parser

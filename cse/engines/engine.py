@@ -18,6 +18,10 @@ TRIES = 3  # of an item whose worker dies: a machine may be short of memory for 
 WAITING_PER_WORKER = 4  # items started or finished before their turn; more would only fill the memory
 
 
+class WorkerDiedError(CseError):
+    """The processes that worked on an item died, each time that it was tried."""
+
+
 class Engine(ABC):
     """Applies a function to many items, each independent of the others."""
 
@@ -36,8 +40,8 @@ class Engine(ABC):
             name: What an item is called in errors.
 
         Raises:
-            CseError: An item's own one, of the same class, with the item's name in front; or the processes that
-                worked on an item died.
+            CseError: An item's own one, of the same class, with the item's name in front.
+            WorkerDiedError: The processes that worked on an item died, each time that it was tried.
         """
 
 
@@ -95,9 +99,9 @@ def named(error: Exception, name: str) -> Exception:
     return error
 
 
-def died(name: str) -> CseError:
+def died(name: str) -> WorkerDiedError:
     """The error of an item whose worker died at every try."""
-    return CseError(
+    return WorkerDiedError(
         f"{name}: the process that worked on it died {TRIES} times, expected it to finish; it may need more memory: "
         "take fewer workers; the engine serial shows what happens"
     )

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from cse.audio import read_audio
 from cse.errors import ConfigError
+from cse.extraction import Extraction
+from cse.history import Turn
 
 
 def square(number: int) -> int:
@@ -27,14 +31,53 @@ def square_later(number: int) -> int:
     return number * number
 
 
+def die(folder: Path, *, deaths: int) -> None:
+    """Kill the process, so many times as `folder` remembers; that is how an out-of-memory kill looks."""
+    died = len(list(folder.glob("death*")))
+    if died < deaths:
+        (folder / f"death{died}").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def square_or_die(number: int, *, deadly: int, folder: Path, deaths: int) -> int:
-    """Kill the process on one number, so many times as `folder` remembers; that is how an out-of-memory kill looks."""
+    """Die on one number."""
     if number == deadly:
-        died = len(list(folder.glob("death*")))
-        if died < deaths:
-            (folder / f"death{died}").touch()
-            os.kill(os.getpid(), signal.SIGKILL)
+        die(folder, deaths=deaths)
     return number * number
+
+
+class PassingOn:
+    """In place of an extractor: returns the recording itself, is loaded in no time, and may die on one recording.
+
+    Args:
+        deadly: Name of that file.
+        folder: See `die`.
+        deaths: See `die`.
+    """
+
+    def __init__(self, *, deadly: str, folder: Path, deaths: int) -> None:
+        self._deadly = deadly
+        self._folder = folder
+        self._deaths = deaths
+
+    def extract(self, audio: Path, history: Sequence[Turn] | None = None, **_: object) -> Extraction:
+        """See `cse.extractor.Extractor.extract`."""
+        if audio.name == self._deadly:
+            die(self._folder, deaths=self._deaths)
+        recording = read_audio(audio)
+        return Extraction(
+            waveform=recording.waveform,
+            sample_rate=recording.sample_rate,
+            probability=1.0,
+            abstained=False,
+            target_present=True,
+            candidates=[],
+            turn_attribution=None,
+            context_turns=len(history or ()),
+            duration_s=recording.duration_s,
+            real_time_factor=0.0,
+            model="passing on",
+        )
 
 
 def linger(number: int, *, folder: Path, first: int | None = None) -> int:
