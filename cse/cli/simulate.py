@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from cse.cli.config import call, compose, plain, usage
+from cse.cli.convert import convert
+from cse.engines.choice import EngineName, make_engine
 from cse.errors import ConfigError
+from simulate.channel import ChannelConfig
 from simulate.noise import NoiseConfig
 from simulate.render import MANIFEST, RenderConfig, render
 from simulate.rooms import RoomConfig
 
-_SCHEMA = {"": RenderConfig, "rooms": RoomConfig, "noise": NoiseConfig}
+_PARTS = {"rooms": RoomConfig, "noise": NoiseConfig, "channel": ChannelConfig}
+_SCHEMA = {"": RenderConfig, **_PARTS}
 
 
 def main(argv: list[str]) -> int:
@@ -21,21 +25,20 @@ def main(argv: list[str]) -> int:
         print(usage("simulate", "cse simulate utterances=FILE output=FOLDER [KEY=VALUE ...]", schema=_SCHEMA))
         return 0 if argv else 2
     options = plain(compose("simulate", argv, schema=_SCHEMA))
-    utterances, output = (
-        _path("utterances", options.pop("utterances")),
-        _path("output", options.pop("output")),
+    utterances, output = (_path(name, options.pop(name)) for name in ("utterances", "output"))
+    engine = make_engine(
+        convert(options.pop("engine"), EngineName, "engine"),
+        workers=convert(options.pop("workers"), int | None, "workers"),
     )
-    rooms = _part(RoomConfig, "rooms", options.pop("rooms"))
-    noise = _part(NoiseConfig, "noise", options.pop("noise"))
-    config = call(RenderConfig, {**options, "rooms": rooms, "noise": noise})
-    records = render(utterances, output, config)
+    options |= {name: _part(kind, name, options[name]) for name, kind in _PARTS.items()}
+    records = render(utterances, output, call(RenderConfig, options), engine=engine)
     print(output / MANIFEST)
     print(f"cse simulate: {len(records)} mixtures", file=sys.stderr)
     return 0
 
 
 def _part(kind: type[Any], name: str, options: Any) -> Any:
-    """Rooms or noise; None where no option of them was given."""
+    """Rooms, noise or channel; None where no option of it was given."""
     if not options:
         return None
     if not isinstance(options, dict):

@@ -13,13 +13,19 @@ import pytest
 import soundfile
 
 from cse.audio import load_waveform, write_audio
+from cse.engines.pool import Pool
 from cse.errors import ConfigError, InvalidAudioError, ManifestError
 from cse.manifest import Mixture, read_mixtures, read_utterances, write_manifest
+from simulate.bank import RirBank
+from simulate.bank_making import BankConfig, make_bank
+from simulate.channel import Channel, ChannelConfig
+from simulate.item import ItemMaker
 from simulate.mixing import snr_db
 from simulate.noise import NoiseConfig
 from simulate.plan import Planner
-from simulate.render import RenderConfig, render, render_item
+from simulate.render import RenderConfig, render
 from simulate.rooms import SPEED_OF_SOUND_M_PER_S, RoomConfig
+from simulate.sound import Acoustics
 
 ROOMS = RoomConfig(rt60_s=(0.15, 0.25), length_m=(3.0, 5.0), width_m=(3.0, 4.0))
 
@@ -167,23 +173,147 @@ def test_talkers_dialogues_and_enrollment(made_up_utterances: Path, tmp_path: Pa
         assert by_audio[record.enrollment].speaker == target.speaker
 
 
-def test_three_talkers_are_three_people(made_up_utterances: Path) -> None:
-    planner = Planner(read_utterances(made_up_utterances), talkers=3, min_history_turns=0, seed=0)
-    for index in range(len(planner)):
-        plan = planner.plan(index)
-        assert len({utterance.speaker for utterance in (plan.target, *plan.interferers)}) == 3
+# ---- rooms of a bank, absent targets, overlap, cuts, channels
 
 
-def test_no_enrollment_where_there_is_no_other_file(made_up_utterances: Path, tmp_path: Path) -> None:
-    utterances = read_utterances(made_up_utterances)
-    alone = [replace(utterances[1], speaker="alone"), *(u for u in utterances if u.id != utterances[1].id)]
-    # the same recording under another id is no enrollment either
-    alone.append(replace(alone[0], id="again", history=()))
-    write_manifest(tmp_path / "u.jsonl", alone)
-    planner = Planner(read_utterances(tmp_path / "u.jsonl"), talkers=2, min_history_turns=1, seed=0)
-    plans = {plan.target.id: plan for plan in map(planner.plan, range(len(planner)))}
-    assert plans[utterances[1].id].enrollment is None
-    assert plans[utterances[2].id].enrollment is not None
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bank") / "rirs"
+    make_bank(folder, BankConfig(rooms=ROOMS, talkers=3, sample_rate=8000), count=10)
+    return folder
+
+
+def test_rooms_of_a_bank_are_those_of_the_split(made_up_utterances: Path, tmp_path: Path, bank: Path) -> None:
+    config = _config(rooms=None, bank=bank, split="train", limit=None, target="dry")
+    records = render(made_up_utterances, tmp_path, config, progress=False)
+    taken = {record.extra["room"]["number_in_bank"] for record in records}
+    assert taken <= set(range(8)) and len(taken) > 4
+    for record in records[:3]:
+        rooms = RirBank.load(bank)
+        rir = rooms.room(record.extra["room"]["number_in_bank"]).rirs(8000).reverberant[1, 0]
+        (interferer,) = record.interferers
+        utterance = made_up_utterances.parent / "audio" / f"{record.extra['interferer_ids'][0]}.wav"
+        heard = np.convolve(load_waveform(utterance, 8000), rir)
+        written = load_waveform(interferer, 8000)[: len(heard)]
+        heard = heard[: len(written)]
+        assert np.dot(heard, written) / np.linalg.norm(heard) / np.linalg.norm(written) > 0.999
+
+
+def test_a_bank_must_fit(made_up_utterances: Path, tmp_path: Path, bank: Path) -> None:
+    for options, says in (
+        ({"sample_rate": 16000}, "got impulse responses at 8000 Hz, expected 16000 Hz"),
+        ({"bank_split": "test", "split": "train"}, None),
+    ):
+        config = _config(rooms=None, bank=bank, limit=1, **options)
+        if says is None:
+            (record,) = render(made_up_utterances, tmp_path / "out", config, progress=False)
+            assert record.extra["room"]["number_in_bank"] == 9
+            continue
+        with pytest.raises(ConfigError, match=says):
+            render(made_up_utterances, tmp_path / "out", config, progress=False)
+    utterances = [replace(one, split="night") for one in read_utterances(made_up_utterances)]
+    write_manifest(tmp_path / "u.jsonl", utterances)
+    with pytest.raises(ConfigError, match="bank_split: got none with split=night"):
+        render(
+            tmp_path / "u.jsonl",
+            tmp_path / "o",
+            _config(rooms=None, bank=bank, split="night"),
+            progress=False,
+        )
+
+
+def test_absent_targets(made_up_utterances: Path, tmp_path: Path, noise: NoiseConfig) -> None:
+    utterances = {utterance.id: utterance for utterance in read_utterances(made_up_utterances)}
+    by_audio = {utterance.audio: utterance for utterance in utterances.values()}
+    config = _config(noise, limit=12, absent_probability=0.5, target="dry")
+    records = render(made_up_utterances, tmp_path, config, progress=False)
+    absent = [record for record in records if record.target is None]
+    assert 2 <= len(absent) <= 10
+    for record in absent:
+        asked = utterances[record.extra["asked_id"]]
+        assert record.history == asked.history and record.history
+        assert (record.target_text, record.extra["target_id"]) == (None, None)
+        assert record.target_speaker == asked.speaker
+        assert record.enrollment is not None and by_audio[record.enrollment].speaker == asked.speaker
+        talkers = [utterances[one] for one in record.extra["interferer_ids"]]
+        assert len(talkers) == len(record.interferers) == len(record.interferer_texts) == 2
+        assert len({asked.speaker, *(talker.speaker for talker in talkers)}) == 3
+        assert asked.dialogue not in {talker.dialogue for talker in talkers}
+        assert record.noise is not None
+        parts = [_pcm(path) for path in (*record.interferers, record.noise)]
+        np.testing.assert_array_equal(_pcm(record.mixture), np.sum(parts, axis=0))
+        first, second = (load_waveform(path, 8000) for path in record.interferers)
+        assert snr_db(first, second) == pytest.approx(record.snr_db[0], abs=0.1)
+
+
+@pytest.mark.parametrize("talkers", [2, 3])
+def test_overlap_is_what_was_asked_for(made_up_utterances: Path, tmp_path: Path, talkers: int) -> None:
+    lengths = {one.id: one.duration_s for one in read_utterances(made_up_utterances)}
+    config = _config(rooms=None, limit=8, overlap=(0.3, 0.6), talkers=talkers, sample_rate=16000)
+    for record in render(made_up_utterances, tmp_path, config, progress=False):
+        ids = [record.extra["target_id"], *record.extra["interferer_ids"]]
+        begins = record.extra["begins_s"]
+        spans = [(begin, begin + lengths[one]) for begin, one in zip(begins, ids, strict=True)]
+        assert min(begins) == 0
+        assert record.duration_s == pytest.approx(max(end for _, end in spans), abs=1e-3)
+        first, last = spans[0]
+        for (begin, end), ratio in zip(spans[1:], record.extra["overlap"], strict=True):
+            shared = min(last, end) - max(first, begin)
+            assert 0.3 <= ratio <= 0.6
+            assert shared / min(last - first, end - begin) == pytest.approx(ratio, abs=1e-3)
+            first, last = min(first, begin), max(last, end)
+        for path, (begin, end) in zip([record.target, *record.interferers], spans, strict=True):
+            assert path is not None
+            heard = np.flatnonzero(_pcm(path))
+            assert begin * 16000 <= heard[0] + 1 and heard[-1] <= end * 16000
+        parts = [_pcm(path) for path in (_in_mixture(record), *record.interferers)]
+        np.testing.assert_array_equal(_pcm(record.mixture), np.sum(parts, axis=0))
+
+
+def test_cut_to_the_shortest(made_up_utterances: Path, tmp_path: Path) -> None:
+    lengths = {one.id: one.duration_s for one in read_utterances(made_up_utterances)}
+    config = _config(rooms=None, limit=None, cut_probability=0.5, sample_rate=16000)
+    records = render(made_up_utterances, tmp_path, config, progress=False)
+    cut = [record for record in records if record.extra.get("cut")]
+    assert 0 < len(cut) < len(records)
+    for record in records:
+        ids = [record.extra["target_id"], *record.extra["interferer_ids"]]
+        wanted = (min if record in cut else max)(lengths[one] for one in ids)
+        assert record.duration_s == pytest.approx(wanted)
+        assert record.target is not None
+        target, interferer = (load_waveform(path, 16000) for path in (record.target, *record.interferers))
+        assert snr_db(target, interferer) == pytest.approx(record.snr_db[0], abs=0.1)
+
+
+def test_a_channel_changes_the_mixture_and_nothing_else(
+    made_up_utterances: Path, tmp_path: Path, noise: NoiseConfig
+) -> None:
+    channel = ChannelConfig(gain_db=(-12.0, -6.0), clip_probability=0.5, opus_probability=0.5)
+    plain = render(made_up_utterances, tmp_path / "plain", _config(noise), progress=False)
+    sent = render(made_up_utterances, tmp_path / "sent", _config(noise, channel=channel), progress=False)
+    for before, after in zip(plain, sent, strict=True):
+        untouched = after.mixture.parent / after.extra["mixture_before_channel"]
+        assert untouched.read_bytes() == before.mixture.read_bytes()
+        assert after.target is not None and before.target is not None
+        assert after.target.read_bytes() == before.target.read_bytes()
+        gain_db = after.extra["channel"]["gain_db"]
+        assert -12 <= gain_db <= -6
+        expected = Channel(**after.extra["channel"]).apply(load_waveform(untouched, 8000), 8000)
+        np.testing.assert_allclose(load_waveform(after.mixture, 8000), expected, atol=1 / 2**15)
+        assert not np.array_equal(_pcm(after.mixture), _pcm(untouched))
+    assert len({record.extra["channel"]["clip_level"] is None for record in sent}) == 2
+    sent[0].mixture.parent.joinpath("before_channel.wav").unlink()
+    assert (
+        render(made_up_utterances, tmp_path / "sent", _config(noise, channel=channel), progress=False) == sent
+    )
+    assert sent[0].mixture.parent.joinpath("before_channel.wav").is_file()
+
+
+def test_a_channel_that_changes_nothing_leaves_no_copy(made_up_utterances: Path, tmp_path: Path) -> None:
+    config = _config(rooms=None, limit=2, channel=ChannelConfig(clip_probability=0.0))
+    for record in render(made_up_utterances, tmp_path, config, progress=False):
+        assert "mixture_before_channel" not in record.extra
+        assert record.extra["channel"]["clip_level"] is None
 
 
 # ---- again and again
@@ -193,15 +323,32 @@ def test_same_bytes_twice_in_any_order(made_up_utterances: Path, tmp_path: Path,
     config = _config(noise, talkers=2, limit=3)
     render(made_up_utterances, tmp_path / "first", config, progress=False)
     render(made_up_utterances, tmp_path / "second", config, progress=False)
-    planner = Planner(read_utterances(made_up_utterances), talkers=2, min_history_turns=1, seed=0)
+    planner = Planner(read_utterances(made_up_utterances), config)
+    make = ItemMaker(tmp_path / "third", Acoustics(config), config.audio_format)
     for index in (2, 0, 1):
-        render_item(planner.plan(index), tmp_path / "third", config, noise.recordings())
+        make(planner.plan(index))
     first = _bytes(tmp_path / "first")
     assert len(first) == 1 + 3 * 4
     assert _bytes(tmp_path / "second") == first
     assert _bytes(tmp_path / "third/audio") == _bytes(tmp_path / "first/audio")
     manifests = [(tmp_path / name / "mixtures.jsonl").read_text() for name in ("first", "second")]
     assert manifests[0] == manifests[1]
+
+
+@pytest.mark.slow
+def test_same_bytes_by_a_pool_of_processes(
+    made_up_utterances: Path, tmp_path: Path, noise: NoiseConfig
+) -> None:
+    options = {
+        "absent_probability": 0.3,
+        "overlap": (0.2, 0.8),
+        "channel": ChannelConfig(opus_probability=0.5),
+    }
+    config = _config(noise, limit=6, **options)
+    render(made_up_utterances, tmp_path / "here", config, progress=False)
+    render(made_up_utterances, tmp_path / "pool", config, engine=Pool(workers=2), progress=False)
+    assert _bytes(tmp_path / "pool") == _bytes(tmp_path / "here")
+    assert (tmp_path / "pool/mixtures.jsonl").read_text() == (tmp_path / "here/mixtures.jsonl").read_text()
 
 
 def test_rooms_and_noise_do_not_change_who_talks(
@@ -253,7 +400,7 @@ def test_resume_makes_what_is_missing_and_nothing_else(
 def test_an_interrupt_leaves_no_half_mixture(
     made_up_utterances: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import simulate.render
+    import simulate.item
 
     written = []
 
@@ -263,7 +410,7 @@ def test_an_interrupt_leaves_no_half_mixture(
             raise KeyboardInterrupt
         write_audio(path, waveform, sample_rate)
 
-    monkeypatch.setattr(simulate.render, "write_audio", write_and_stop)
+    monkeypatch.setattr(simulate.item, "write_audio", write_and_stop)
     with pytest.raises(KeyboardInterrupt):
         render(made_up_utterances, tmp_path, _config(rooms=None), progress=False)
     assert len(list((tmp_path / "audio").iterdir())) == 1
@@ -298,13 +445,15 @@ def test_one_talker_alone(made_up_utterances: Path, tmp_path: Path) -> None:
 
 def test_one_dialogue_alone(made_up_utterances: Path, tmp_path: Path) -> None:
     write_manifest(tmp_path / "u.jsonl", read_utterances(made_up_utterances)[:4])
-    with pytest.raises(ManifestError, match="no interferer of another speaker, dialogue and file"):
+    with pytest.raises(ManifestError, match=r"a target with 0 other speaker\(s\) in other dialogues"):
         render(tmp_path / "u.jsonl", tmp_path / "out", _config(), progress=False)
     assert not (tmp_path / "out" / "mixtures.jsonl").exists()
 
 
 def test_nobody_has_enough_history(made_up_utterances: Path, tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="has 9 or more turns of history; lower min_history_turns"):
+    with pytest.raises(
+        ManifestError, match=r"9 turn\(s\) of history \(the most are 3\).* lower `min_history_turns`"
+    ):
         render(made_up_utterances, tmp_path, _config(min_history_turns=9), progress=False)
     with pytest.raises(ManifestError, match="longer than max_duration_s"):
         render(made_up_utterances, tmp_path, _config(max_duration_s=0.1), progress=False)
@@ -316,7 +465,10 @@ def test_silent_utterance_is_named(made_up_utterances: Path, tmp_path: Path) -> 
     target = replace(utterances[1], audio=tmp_path / "silent.wav")
     rest = [replace(utterance, history=()) for utterance in utterances if utterance.id != target.id]
     write_manifest(tmp_path / "u.jsonl", [target, *rest])
-    with pytest.raises(InvalidAudioError, match=rf"utterance {target.id} .*silent\.wav\) is silent"):
+    with pytest.raises(
+        InvalidAudioError,
+        match=rf"mixture 000000-{target.id}: utterance {target.id} .*silent\.wav\) is silent",
+    ):
         render(tmp_path / "u.jsonl", tmp_path / "out", _config(rooms=None), progress=False)
 
 
@@ -329,6 +481,13 @@ def test_silent_utterance_is_named(made_up_utterances: Path, tmp_path: Path) -> 
         ({"limit": 0}, "limit: got 0, expected 1 or more"),
         ({"seed": -1}, "seed: got -1"),
         ({"max_duration_s": 0.0}, "max_duration_s: got 0.0"),
+        ({"absent_probability": 1.2}, "absent_probability: got 1.2, expected a share between 0 and 1"),
+        ({"overlap": (0.5, 1.2)}, r"overlap: got \[0.5, 1.2\], expected ratios between 0 and 1"),
+        (
+            {"list": Path("l.txt"), "same_gender_probability": 0.5},
+            "got 0.5 with a list, which says who talks",
+        ),
+        ({"bank": Path("rirs")}, "bank and rooms: got both"),
     ],
 )
 def test_wrong_options_say_so(options: dict[str, object], says: str) -> None:
@@ -361,7 +520,7 @@ def test_command(made_up_utterances: Path, tmp_path: Path, capsys: pytest.Captur
     ("override", "says"),
     [
         ("seeed=1", "unknown option seeed; did you mean seed?"),
-        ("rooms.rt60=[0.2,0.3]", "did you mean rooms.rt60_s? options here: rooms.array_radius_m"),
+        ("rooms.rt60=[0.2,0.3]", "did you mean rooms.rt60_s? options here: rooms."),
         ("+novel=1", "unknown option novel; "),
         ("talkers=two", "talkers: got two, expected a whole number"),
         ("target=wet", "target: got wet, expected one of dry, early, reverberant"),
@@ -369,6 +528,12 @@ def test_command(made_up_utterances: Path, tmp_path: Path, capsys: pytest.Captur
         ("rooms.length_m=[3,4]", "rooms.rt60_s is missing"),
         ("noise.snr_db=[0,5]", "neither of noise.folder and noise.files"),
         ("split=nowhere", "no record of split 'nowhere'"),
+        ("engine=fast", "engine: got fast, expected one of serial, pool, ray"),
+        ("workers=many", "workers: got many"),
+        ("preset=paperr", "Available options in 'preset': none paper telephone voice_note"),
+        ("channel.opus_kbps=[16,900]", "channel.opus_kbps: got [16.0, 900.0], expected 6 to 128"),
+        ("bank=nowhere", "bank nowhere: no rirs.json in it"),
+        ("same_topic_probability=0.5", "same_topic_probability: got no utterance with a 'topic'"),
         ("limit=[1", "config simulate: "),
         ("--seed", "got '--seed', expected options as KEY=VALUE"),
     ],
@@ -407,3 +572,28 @@ def test_help_has_every_option_with_its_default(capsys: pytest.CaptureFixture[st
     ):
         assert f"  {line} " in text
     assert "Talkers in a mixture, the target included" in text
+
+
+@pytest.mark.parametrize("preset", ["none", "paper", "telephone", "voice_note"])
+def test_presets(made_up_utterances: Path, tmp_path: Path, preset: str) -> None:
+    from cse.cli import main
+
+    if preset == "voice_note":
+        pytest.importorskip("av")
+    command = ["simulate", f"utterances={made_up_utterances}", f"output={tmp_path}", "limit=2"]
+    assert main([*command, f"preset={preset}", "max_duration_s=1.1"]) == 0
+    settings = json.loads((tmp_path / "simulation.json").read_text())
+    assert settings["sample_rate"] == (8000 if preset in ("paper", "telephone") else 16000)
+    for record in read_mixtures(tmp_path / "mixtures.jsonl"):
+        assert ("channel" in record.extra) == (preset in ("telephone", "voice_note"))
+        if preset == "voice_note":
+            assert 16 <= record.extra["channel"]["opus_kbps"] <= 32
+
+
+def test_options_go_before_the_preset(made_up_utterances: Path, tmp_path: Path) -> None:
+    from cse.cli import main
+
+    command = ["simulate", f"utterances={made_up_utterances}", f"output={tmp_path}", "limit=1"]
+    assert main([*command, "preset=voice_note", "channel.opus_probability=0", "sample_rate=8000"]) == 0
+    (record,) = read_mixtures(tmp_path / "mixtures.jsonl")
+    assert record.extra["channel"]["opus_kbps"] is None and record.sample_rate == 8000
