@@ -185,8 +185,9 @@ class RirBank:
     def _open(self) -> None:
         """Map the files: nothing of them is in memory until it is read."""
         try:
-            self._samples = np.load(self.folder / SAMPLES, mmap_mode="r", allow_pickle=False)
-            self._text = np.memmap(self.folder / RECORDS, dtype=np.uint8, mode="r")
+            # views of the same maps: np.memmap itself is slow to cut
+            self._samples = np.asarray(np.load(self.folder / SAMPLES, mmap_mode="r", allow_pickle=False))
+            self._text = np.asarray(np.memmap(self.folder / RECORDS, dtype=np.uint8, mode="r"))
             self._lines = np.flatnonzero(self._text == ord("\n")) + 1
             whole = _end(self._record(len(self._lines) - 1)) == len(self._samples)
         except (OSError, ValueError, LookupError, TypeError):
