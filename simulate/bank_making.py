@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from cse.engines.engine import Engine
 from cse.engines.serial import Serial
-from cse.errors import ConfigError
+from cse.errors import ConfigError, CseError, one_line
 from simulate.bank import FORMAT, PARTS, RECORDS, SAMPLES, SETTINGS, RirBank, split_of
 from simulate.decay import measured_rt60_s
 from simulate.rooms import RoomConfig, sample_room
@@ -112,12 +112,15 @@ def make_bank(
         progress: Show a bar on stderr.
 
     Raises:
-        ConfigError: The folder holds a bank of other options, or another process is making it; or no room is to
-            be had.
+        ConfigError: The folder holds a bank of other options or a file of that name, or another process is making
+            it; or no room is to be had.
+        CseError: The folder cannot be written to.
     """
     if count < 1:
         raise ConfigError(f"count: got {count}, expected 1 or more")
     place = Path(folder)
+    if (place / SAMPLES).exists() and not (place / SETTINGS).exists():
+        raise ConfigError(f"output {place}: holds a {SAMPLES} that is no bank's; name another folder")
     settings = json.loads(json.dumps({"format": FORMAT, **asdict(config)}))
     claim_folder(place, SETTINGS, settings, holds="rooms")
     if not (place / RECORDS).is_file() or len(RirBank.load(place)) < count:
@@ -184,16 +187,23 @@ class _Writer:
 def _writer(folder: Path) -> Iterator[_Writer]:
     import fcntl
 
-    if (folder / RECORDS).is_file():  # a finished bank that is made longer
-        os.replace(folder / RECORDS, folder / _PARTIAL)
-    for name in (SAMPLES, _PARTIAL):
-        (folder / name).touch()
-    with (folder / SAMPLES).open("r+b") as samples, (folder / _PARTIAL).open("r+b") as records:
-        try:
-            fcntl.flock(samples, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigError(f"output {folder}: another process is making this bank; wait for it") from error
-        yield _Writer(folder, samples, records)
+    try:
+        if (folder / RECORDS).is_file():  # a finished bank that is made longer
+            os.replace(folder / RECORDS, folder / _PARTIAL)
+        for name in (SAMPLES, _PARTIAL):
+            (folder / name).touch()
+        with (folder / SAMPLES).open("r+b") as samples, (folder / _PARTIAL).open("r+b") as records:
+            try:
+                fcntl.flock(samples, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ConfigError(
+                    f"output {folder}: another process is making this bank; wait for it"
+                ) from error
+            yield _Writer(folder, samples, records)
+    except OSError as error:  # a full disk: what was written is kept, and gone on from
+        raise CseError(
+            f"output {folder}: cannot write: {one_line(error)}; make room, then run it again"
+        ) from error
 
 
 def _whole(line: bytes, rooms: int, written: int, samples: BinaryIO) -> int | None:

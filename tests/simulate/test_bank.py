@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
@@ -17,9 +18,9 @@ import numpy as np
 import pytest
 
 from cse.engines.pool import Pool
-from cse.errors import ConfigError
+from cse.errors import ConfigError, CseError
 from simulate.bank import RirBank, split_of
-from simulate.bank_making import BankConfig, make_bank, make_room
+from simulate.bank_making import BankConfig, MadeRoom, make_bank, make_room
 from simulate.rooms import SPEED_OF_SOUND_M_PER_S, RoomConfig
 
 pytest.importorskip("pyroomacoustics")
@@ -233,10 +234,34 @@ def test_split_without_a_room(tmp_path: Path) -> None:
 def test_two_at_once(tmp_path: Path) -> None:
     import fcntl
 
-    with (tmp_path / "rirs.npy").open("wb") as other:
+    make_bank(tmp_path, CONFIG, count=1, progress=False)
+    with (tmp_path / "rirs.npy").open("rb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(ConfigError, match="another process is making this bank"):
-            make_bank(tmp_path, CONFIG, count=1, progress=False)
+            make_bank(tmp_path, CONFIG, count=2, progress=False)
+
+
+def test_what_lies_in_the_folder_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "rirs.npy").write_bytes(b"measured in a real room")
+    with pytest.raises(ConfigError, match="holds a rirs.npy that is no bank's; name another folder"):
+        make_bank(tmp_path, CONFIG, count=1, progress=False)
+    assert (tmp_path / "rirs.npy").read_bytes() == b"measured in a real room"
+
+
+def test_full_disk_is_one_line_and_gone_on_from(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(index: int, config: BankConfig) -> MadeRoom:
+        if index == 4:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return make_room(index, config)
+
+    monkeypatch.setattr("simulate.bank_making.make_room", full)
+    with pytest.raises(CseError, match="cannot write: No space left on device; make room, then run it again"):
+        make_bank(tmp_path, CONFIG, count=COUNT, progress=False)
+    monkeypatch.undo()
+    make_bank(tmp_path, CONFIG, count=COUNT, progress=False)
+    assert _bytes(tmp_path) == _bytes(folder)
 
 
 @pytest.mark.parametrize(
