@@ -1,7 +1,8 @@
 """Manifests: JSON Lines in which one line describes one utterance or one mixture.
 
 Paths in a manifest are relative to its folder (absolute ones are read too) and become absolute when read;
-they are written relative again. Keys that are not part of the contract are kept in `extra` and written back.
+they are written relative again. Keys that are not part of the contract are kept in `extra` and written back;
+one that looks like a slip of a key that is missing (`histroy`) is an error.
 """
 
 from __future__ import annotations
@@ -200,6 +201,11 @@ def _check(
             record[key] = kind(value)
         except (ValueError, HistoryError) as error:
             wrong.append(f"{key}: {error}")
+    known = tuple(kinds)
+    for key in extra:
+        near = fields.near_key(key, known)
+        if near is not None and near not in content:
+            wrong.append(f"{key}: unknown key, and {near} is missing; is it {near}?")
     wrong.extend(
         f"{key}: missing; {fields.MISSING.get(key, 'this key is required')}"
         for key in required

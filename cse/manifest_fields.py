@@ -7,8 +7,10 @@ strings, not yet resolved.
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from cse.history import Turn, check_history
@@ -169,4 +171,16 @@ MIXTURE: Kinds = {
     "seed": integer_or_null,
 }
 REQUIRED_MIXTURE = ("id", "mixture", "target", "sample_rate", "duration_s")
+_NEAR = 0.85  # `dialog` and `histroy` are slips, `dialogue_id` is a key of its own
 MISSING = {"target": "expected a path, or null where nobody continues the history"}
+
+
+@lru_cache(maxsize=1024)
+def near_key(key: str, known: tuple[str, ...]) -> str | None:
+    """The key that another one was probably meant to be.
+
+    >>> near_key("spekaer", tuple(UTTERANCE)), near_key("topic", tuple(UTTERANCE))
+    ('speaker', None)
+    """
+    near = difflib.get_close_matches(key, known, n=1, cutoff=_NEAR)
+    return near[0] if near else None

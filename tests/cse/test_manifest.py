@@ -287,6 +287,35 @@ def test_all_mistakes_of_a_corpus_are_found_in_one_pass(folder: Path) -> None:
     assert str(caught.value).endswith(f"(and {len(wrong)} more problems)")
 
 
+@pytest.mark.parametrize(
+    ("slip", "key"),
+    [("spekaer", "speaker"), ("histroy", "history"), ("dialog", "dialogue"), ("splits", "split")],
+)
+def test_a_slip_of_a_key_is_named(folder: Path, slip: str, key: str) -> None:
+    wrong = {slip if name == key else name: value for name, value in UTTERANCE.items()}
+    wrong.setdefault(slip, None)
+    wrong.pop(key, None)
+    with pytest.raises(
+        ManifestError, match=f":2:{slip}: unknown key, and {key} is missing; is it {key}?"
+    ) as caught:
+        read_utterances(lines(folder, {**UTTERANCE, "id": "good"}, wrong))
+    assert len(caught.value.problems) == (2 if key == "speaker" else 1)
+
+
+def test_other_keys_are_no_slips(folder: Path) -> None:
+    others = {
+        "dialogue_id": 1,
+        "speaker_id": 2,
+        "gender": "f",
+        "texts": [],
+        "text": "hello",
+        "dialog": 1,
+        "dialogue": "d",
+    }
+    (read,) = read_utterances(lines(folder, {**UTTERANCE, **others}))
+    assert set(others) - set(read.extra) == {"text", "dialogue"}
+
+
 # ---- histories
 
 
