@@ -13,6 +13,7 @@ COMMANDS = {
     "train": "train a model (Hydra overrides)",
     "simulate": "make mixtures in simulated rooms (Hydra overrides)",
     "rirs": "make a bank of rooms for simulate and train (Hydra overrides)",
+    "shards": "write mixtures as .tar files, to train from an object store",
     "import": "utterances.jsonl of a Kaldi data folder or of lhotse manifests",
     "demo": "the main job on a voice note that is made on the spot",
     "convert-checkpoint": "turn a checkpoint of the paper's own code into one of ours",
