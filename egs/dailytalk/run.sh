@@ -23,7 +23,7 @@ output=              # folder of everything that is made; egs/dailytalk/exp, or 
 noise=               # folder of ambient noise for training (the paper's is DEMAND); none if left out
 train_options=       # more options of every training, in quotes: "trainer.devices=8 trainer.strategy=ddp"
 engine=pool          # what prepares and simulates: serial, pool, ray
-workers=2            # its processes
+workers=             # its processes; one a core if left out
 
 . "$(dirname "$0")/../utils/parse_options.sh"
 here=$(cd "$(dirname "$0")" && pwd)
@@ -46,7 +46,7 @@ check_corpus() {
 
 prepare_corpus() {
     "$python" "$here/local/prepare.py" --corpus "$data_dir" --lists "$lists_dir/DailyTalk" --output "$utterances" \
-        --engine "$engine" --workers "$workers"
+        "${engine_options[@]}"
 }
 
 . "$here/../utils/recipe.sh"

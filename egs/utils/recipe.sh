@@ -27,7 +27,7 @@
 # Beside run.sh lies path.sh, which sources egs/utils/path.sh.
 #
 # What they can use: $here (egs/CORPUS), $utils (egs/utils), $python, $data_dir, $output, $utterances, $lists_dir (folder of
-# the fetched lists: $lists_dir/DailyTalk/test_mix.txt), $engine, $workers, $quick.
+# the fetched lists: $lists_dir/DailyTalk/test_mix.txt), $quick, and the array engine_options (--engine NAME --workers N).
 #
 # Everything is resumable: a stage that was interrupted goes on where it stopped when the recipe is run again.
 
@@ -62,6 +62,8 @@ quick_training=(
     trainer.max_steps=2 trainer.accelerator=cpu trainer.precision=32-true
 )
 quick_mixtures=6
+
+engine_options=(--engine "$engine" ${workers:+--workers "$workers"})
 
 run_stage() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 
@@ -100,10 +102,10 @@ fi
 
 if run_stage 3; then
     echo "Stage 3: the paper's test mixtures -> $mixtures"
-    limit=()
-    ! $quick || limit=(limit="$quick_mixtures")
+    few=()
+    ! $quick || few=(limit="$quick_mixtures" skip_missing=true)
     cse simulate list="$lists_dir/$test_list" utterances="$utterances" output="$output/test" split=test \
-        preset=paper talkers="$talkers" engine="$engine" workers="$workers" "${limit[@]}"
+        preset=paper talkers="$talkers" engine="$engine" ${workers:+workers="$workers"} "${few[@]}"
 fi
 
 if run_stage 4; then

@@ -256,6 +256,11 @@ def test_without_a_corpus_stage_0_says_where_it_is(recipe: Path, tmp_path: Path)
     assert "https://github.com/keonlee9420/DailyTalk" in result.stderr and "--data-dir" in result.stderr
 
 
+def test_the_published_networks_are_not_quick(recipe: Path, tmp_path: Path):
+    result = run(recipe, "--quick", "--experiment", "published/contsep", "--output", tmp_path)
+    assert result.returncode == 2 and "published" in result.stderr and len(result.stderr.splitlines()) == 1
+
+
 def test_stage_0_names_the_dialogues_that_are_missing(recipe: Path, tree: tuple[Path, Path], tmp_path: Path):
     result = run(recipe, "--data-dir", tree[0], "--output", tmp_path)
     assert result.returncode == 2
