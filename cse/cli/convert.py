@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import types
 import typing
@@ -15,6 +16,8 @@ from cse.errors import ConfigError
 def type_hints(function: Callable[..., Any]) -> dict[str, Any]:
     """Types of the arguments of a function, or of a class's constructor."""
     target = function.__init__ if inspect.isclass(function) else function
+    if dataclasses.is_dataclass(function):
+        target = function  # each of its bases is read with the names of its own module
     try:
         return typing.get_type_hints(target)
     except NameError:  # names that are imported for type checkers only
