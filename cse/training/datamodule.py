@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from cse.corpora.leaks import Disjoint, check_leaks, find_leaks
 from cse.errors import ConfigError, ManifestError
 from cse.manifest import Utterance, read_utterances
-from cse.training.mixtures import MixingConfig, ResumableSampler
+from cse.training.mixtures import MixingConfig
+from cse.training.sampler import ResumableSampler
 from cse.training.waveform_cache import WaveformCache
 
 _AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
@@ -77,6 +78,8 @@ class DynamicMixingData(pl.LightningDataModule):
         train = _of_split(everything, train_split, utterances)
         validation = _of_split(everything, validation_split, utterances)
         _check_disjoint([*train, *validation], disjoint)
+        for mixtures in (mixing, mixing.for_validation(segment_s=validation_segment_s)):
+            mixtures.rooms(sample_rate)  # a bank that does not fit is found before hours of decoding
         self._train_speech = WaveformCache(train, cache_dir, sample_rate)
         self._validation_speech = WaveformCache(validation, cache_dir, sample_rate)
         self._noise = WaveformCache(_noise_files(noise), cache_dir, sample_rate) if noise else None

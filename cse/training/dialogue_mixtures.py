@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -12,7 +12,8 @@ from torch import Tensor
 
 from cse.errors import ConfigError
 from cse.history import Turn
-from cse.training.mixtures import MixingConfig, Mixtures, SegmentMixer
+from cse.training.mixer import Mixer
+from cse.training.mixtures import MixingConfig, Mixtures
 from cse.training.waveform_cache import WaveformCache
 from simulate.casting import Casting
 
@@ -53,10 +54,7 @@ class DialogueConfig(MixingConfig):
     same_topic_probability: float = 0.0
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name.endswith(("_dropout", "_probability")) and not 0 <= value <= 1:
-                raise ConfigError(f"{field.name}: got {value}, expected a share between 0 and 1")
+        super().__post_init__()
         dropped = self.history_dropout + self.enrollment_dropout + self.both_dropout
         if dropped > 1 + 1e-9:
             raise ConfigError(
@@ -114,9 +112,7 @@ class DialogueMixtures(Mixtures):
         length: int,
         noise: WaveformCache | None = None,
     ) -> None:
-        super().__init__(
-            mixer=SegmentMixer(speech=speech, noise=noise, config=config), seed=seed, length=length
-        )
+        super().__init__(mixer=Mixer(speech=speech, noise=noise, config=config), seed=seed, length=length)
         self.config = config
         self._utterances = speech.utterances
         self._rate = speech.sample_rate
@@ -141,27 +137,21 @@ class DialogueMixtures(Mixtures):
         asked = int(targets[rng.integers(len(targets))])
         absent = bool(rng.random() < self.config.absent_probability)
         cast = self._casting.cast(asked, self.config, rng, absent=absent)
-        segments, speeds = zip(*(self._mixer.segment([utterance], rng) for utterance in cast), strict=True)
-        mixed = self._mixer.mix(segments, rng)
+        mixed = self._mixer.mixture([[utterance] for utterance in cast], rng)
         places = rng.permutation(len(cast))
         return {
             "mixture": torch.from_numpy(mixed.mixture),
-            "talkers": torch.from_numpy(mixed.sources[places]),
+            "talkers": torch.from_numpy(mixed.talkers[places]),
             "target": -1 if absent else int(np.flatnonzero(places == 0)[0]),
-            **self._cues(_Scene(asked, absent, cast, speeds), rng),
+            **self._cues(_Scene(asked, absent, cast, mixed.speeds), rng),
             "histories": [self._history(cast[place], rng) for place in places],
         }
 
     @staticmethod
     def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """B items as a batch: `mixture` (B, T), `talkers` (B, S, T), `target` (B,) int64; cues as lists of length B."""
-        columns = {key: [item[key] for item in items] for key in items[0]}
-        return {
-            **columns,
-            "mixture": torch.stack(columns["mixture"]),
-            "talkers": torch.stack(columns["talkers"]),
-            "target": torch.tensor(columns["target"]),
-        }
+        batch = Mixtures.collate(items)
+        return {**batch, "target": torch.tensor(batch["target"])}
 
     def _cues(self, scene: _Scene, rng: np.random.Generator) -> dict[str, Any]:
         config = self.config

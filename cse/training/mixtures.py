@@ -3,51 +3,120 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
-from scipy.signal import fftconvolve
-from torch.utils.data import Dataset, Sampler, default_collate
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import Dataset, default_collate
 
-from cse.audio import fit_length, resample
+from cse.errors import ConfigError
+from cse.training.mixer import Mixer
+from cse.training.reverberation import BankRooms, NoiseRooms, Rooms, Wanted
 from cse.training.waveform_cache import WaveformCache
+from simulate.bank import RirBank, Split
 from simulate.casting import check_speakers
-from simulate.mixing import Mix, mix, sample_snr_db
-from simulate.reverberation import decaying_noise
-
-_SILENCE_RMS = 1e-3  # −60 dB: a piece without speech in it teaches nothing
-_TRIES = 10
+from simulate.channel import ChannelConfig
+from simulate.checks import check_share
+from simulate.rooms import check_range
 
 
 @dataclass(frozen=True, kw_only=True)
-class MixingConfig:
+class MixingConfig(ChannelConfig):
     """How training mixtures are made.
 
     Attributes:
         talkers: Talkers in a mixture, S.
         segment_s: Length of a mixture in seconds.
+        padded: Every mixture is as long as that, with silence where talkers are short; false ends it with its last
+            talker, and a batch with its longest mixture.
         max_delay_s: Latest start in seconds of a talker who is shorter than that; null is anywhere, so that talkers of
             3 s seldom talk at once in mixtures of 16 s.
         speeds: Speed factors, one drawn for each talker; (1.0,) leaves speech as it is.
+        shift_probability: Share of talkers whose speech is shifted, what leaves at one end coming in at the other.
+        max_shift_s: By how many seconds at most, to either side.
+        cut_probability: Share of mixtures in which all talkers are cut to the length of the shortest.
+        overlap_probability: Share of mixtures in which talkers overlap by a drawn ratio, cut where they would not fit.
+        overlap: Range of that ratio: 0 one after the other, 1 the shorter within the longer.
         noise_probability: Share of mixtures with ambient noise.
         noise_snr_db: Range of speech over noise in dB.
-        reverberation_probability: Share of mixtures with reverberation; the talkers are as they sound with it.
-        rt60_s: Range of its decay in seconds.
-        direct_to_reverberant_db: Range of the direct sound's energy over that of the reverberation.
+        reverberation_probability: Share of mixtures with reverberation.
+        bank: Folder of rooms made with `cse rirs`; null takes decaying noise instead of rooms.
+        bank_split: Rooms of the bank to train with; validation takes those of dev.
+        target: What is wanted of a talker with reverberation: dry (direct path alone), early (50 ms of reflections too)
+            or reverberant (all that is heard).
+        rt60_s: Range of the decay in seconds, without a bank.
+        direct_to_reverberant_db: Range of the direct sound's energy over that of the reverberation, without a bank.
+
+    Raises:
+        ConfigError: A value outside of what is named here.
     """
 
     talkers: int
     segment_s: float = 3.0
+    padded: bool = True
     max_delay_s: float | None = None
     speeds: tuple[float, ...] = (0.9, 1.0, 1.1)
+    shift_probability: float = 0.0
+    max_shift_s: float = 1.0
+    cut_probability: float = 0.0
+    overlap_probability: float = 0.0
+    overlap: tuple[float, float] = (0.0, 1.0)
     noise_probability: float = 0.0
     noise_snr_db: tuple[float, float] = (5.0, 20.0)
     reverberation_probability: float = 0.0
+    bank: Path | None = None
+    bank_split: Split = "train"
+    target: Wanted = "reverberant"
     rt60_s: tuple[float, float] = (0.15, 0.6)
     direct_to_reverberant_db: tuple[float, float] = (0.0, 10.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for field in fields(self):
+            if field.name.endswith(("_dropout", "_probability")):
+                check_share(field.name, getattr(self, field.name))
+        for name in ("overlap", "noise_snr_db", "rt60_s", "direct_to_reverberant_db"):
+            check_range(name, getattr(self, name))
+        if not self.speeds or not all(0.5 <= speed <= 2 for speed in self.speeds):
+            raise ConfigError(f"speeds: got {list(self.speeds)}, expected factors from 0.5 to 2")
+        if not 0 <= self.overlap[0] <= self.overlap[1] <= 1:
+            raise ConfigError(f"overlap: got {list(self.overlap)}, expected ratios between 0 and 1")
+        if self.bank is not None and not self.reverberation_probability:
+            raise ConfigError(
+                f"bank: got {self.bank}, but no mixture takes a room; expected reverberation_probability above 0"
+            )
+        if not self.padded and self.max_delay_s is None:
+            raise ConfigError(
+                "padded: got false with talkers who begin anywhere, expected max_delay_s=SECONDS with it"
+            )
+
+    @property
+    def has_channel(self) -> bool:
+        """Whether anything may happen to a mixture after it was added up."""
+        shares = self.clip_probability, self.telephone_probability, self.opus_probability
+        return any(shares) or self.gain_db != (0.0, 0.0)
+
+    def rooms(self, sample_rate: int) -> Rooms:
+        """Where talkers are when they reverberate.
+
+        Raises:
+            ConfigError: If the bank cannot be read, or has another rate or too few talkers.
+        """
+        if self.bank is None:
+            return NoiseRooms(
+                rt60_s=self.rt60_s,
+                direct_to_reverberant_db=self.direct_to_reverberant_db,
+                sample_rate=sample_rate,
+                wanted=self.target,
+            )
+        bank = RirBank.load(self.bank, split=self.bank_split)
+        bank.check(sample_rate=sample_rate, talkers=self.talkers)
+        return BankRooms(bank, self.target)
 
     def mixtures(
         self, *, speech: WaveformCache, seed: int, length: int, noise: WaveformCache | None
@@ -56,113 +125,39 @@ class MixingConfig:
         return DynamicMixtures(speech=speech, config=self, seed=seed, length=length, noise=noise)
 
     def for_validation(self, *, segment_s: float) -> Self:
-        """The same without what only helps to learn."""
-        return replace(self, segment_s=segment_s, speeds=(1.0,))
-
-
-class SegmentMixer:
-    """Cuts pieces out of utterances and adds them up.
-
-    Args:
-        speech: Decoded utterances.
-        noise: Decoded ambient noise, needed where `config.noise_probability` is above 0.
-        config: How to mix.
-    """
-
-    def __init__(self, *, speech: WaveformCache, noise: WaveformCache | None, config: MixingConfig) -> None:
-        self.speech = speech
-        self.noise = noise
-        self.config = config
-        self.samples = round(config.segment_s * speech.sample_rate)
-
-    def segment(
-        self, utterances: Sequence[int] | np.ndarray, rng: np.random.Generator
-    ) -> tuple[np.ndarray, float]:
-        """A random piece of one of a speaker's utterances, padded at both ends where it is short, and its speed.
-
-        Returns:
-            (T,) float32, as long as a mixture; and the factor by which it is faster than it was spoken.
-        """
-        piece, speed = self.piece(utterances, self.samples, rng)
-        latest = self.samples - len(piece)
-        if self.config.max_delay_s is not None:
-            latest = min(latest, round(self.config.max_delay_s * self.speech.sample_rate))
-        before = int(rng.integers(latest + 1))
-        return np.pad(piece, (before, self.samples - len(piece) - before)), speed
-
-    def piece(
-        self,
-        utterances: Sequence[int] | np.ndarray,
-        samples: int,
-        rng: np.random.Generator,
-        *,
-        speed: float | None = None,
-    ) -> tuple[np.ndarray, float]:
-        """At most `samples` samples of one of the utterances, at a random speed unless it is given, and that speed."""
-        rate = self.speech.sample_rate
-        for _ in range(_TRIES):
-            utterance = int(utterances[int(rng.integers(len(utterances)))])
-            factor = float(rng.choice(self.config.speeds)) if speed is None else speed
-            wanted = round(samples * factor)
-            start = int(rng.integers(max(1, self.speech.length(utterance) - wanted + 1)))
-            piece = self.speech.read(utterance, start, wanted)
-            if np.sqrt(np.mean(np.square(piece))) > _SILENCE_RMS:
-                break
-        if factor != 1.0:
-            piece = resample(piece, round(rate * factor), rate)
-        return fit_length(piece, min(len(piece), samples)), factor
-
-    def mix(self, segments: Sequence[np.ndarray], rng: np.random.Generator) -> Mix:
-        """Add talkers up by the paper's rule, the first of them the target, with noise where its turn has come."""
-        if self.config.reverberation_probability > rng.random():
-            segments = self._reverberant(segments, rng)
-        noise = None
-        if self.noise is not None and rng.random() < self.config.noise_probability:
-            noise = self.noise.read(int(rng.integers(len(self.noise.utterances))))
-        return mix(
-            segments,
-            [sample_snr_db(rng) for _ in segments[1:]],
-            noise=noise,
-            noise_snr_db=float(rng.uniform(*self.config.noise_snr_db)),
-            length=self.samples,
+        """The same without what only helps to learn, in rooms of the bank that are not trained with."""
+        return replace(
+            self,
+            segment_s=segment_s,
+            speeds=(1.0,),
+            shift_probability=0.0,
+            cut_probability=0.0,
+            bank_split="dev",
         )
-
-    def _reverberant(self, segments: Sequence[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
-        """The same talkers in one room, each at a place of its own."""
-        rt60_s = float(rng.uniform(*self.config.rt60_s))
-        return [
-            fftconvolve(
-                segment,
-                decaying_noise(
-                    rng,
-                    rt60_s=rt60_s,
-                    direct_to_reverberant_db=float(rng.uniform(*self.config.direct_to_reverberant_db)),
-                    sample_rate=self.speech.sample_rate,
-                ),
-            )[: len(segment)].astype(np.float32)
-            for segment in segments
-        ]
 
 
 class Mixtures(Dataset[dict[str, Any]]):
     """Mixtures of which item i is the same in every epoch and process.
 
     Args:
-        mixer: Makes them.
+        mixer: Makes them out of utterances.
         seed: Two datasets with different seeds share no mixture.
         length: Number of mixtures; indices beyond it are valid too, training goes on counting.
     """
 
-    collate = staticmethod(default_collate)
-    """Items to a batch."""
-
-    def __init__(self, *, mixer: SegmentMixer, seed: int, length: int) -> None:
+    def __init__(self, *, mixer: Mixer, seed: int, length: int) -> None:
         self._mixer = mixer
         self._seed = seed
         self._length = length
 
     def __len__(self) -> int:
         return self._length
+
+    @staticmethod
+    def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """B items as a batch; sound (…, T) of which some is shorter is followed by silence."""
+        columns = {key: [item[key] for item in items] for key in items[0]}
+        return {key: _stacked(key, column) for key, column in columns.items()}
 
     def _random(self, index: int) -> np.random.Generator:
         """All that decides about item `index`."""
@@ -192,9 +187,7 @@ class DynamicMixtures(Mixtures):
         length: int,
         noise: WaveformCache | None = None,
     ) -> None:
-        super().__init__(
-            mixer=SegmentMixer(speech=speech, noise=noise, config=config), seed=seed, length=length
-        )
+        super().__init__(mixer=Mixer(speech=speech, noise=noise, config=config), seed=seed, length=length)
         by_speaker: dict[str, list[int]] = defaultdict(list)
         for index, utterance in enumerate(speech.utterances):
             by_speaker[utterance.speaker].append(index)
@@ -206,33 +199,21 @@ class DynamicMixtures(Mixtures):
         """`mixture` (T,) and `talkers` (S, T) float32 at the cache's rate, talkers at their level in the mixture."""
         rng = self._random(index)
         chosen = rng.choice(len(self._speakers), self._talkers, replace=False)
-        segments = [self._mixer.segment(self._speakers[speaker], rng)[0] for speaker in chosen]
-        mixed = self._mixer.mix(segments, rng)
-        return {"mixture": torch.from_numpy(mixed.mixture), "talkers": torch.from_numpy(mixed.sources)}
+        mixed = self._mixer.mixture([self._speakers[speaker] for speaker in chosen], rng)
+        return {"mixture": torch.from_numpy(mixed.mixture), "talkers": torch.from_numpy(mixed.talkers)}
 
 
-class ResumableSampler(Sampler[int]):
-    """Counts on from where training stood: rank r of W takes every W-th index of each step, none twice.
+_SOUND = ("mixture", "talkers")
 
-    Args:
-        items_done: Asked at the start of an epoch: how many indices all ranks together have used up.
-        epoch_items: Indices of an epoch over all ranks.
-        rank: This process.
-        world_size: Number of processes.
-    """
 
-    def __init__(
-        self, *, items_done: Callable[[], int], epoch_items: int, rank: int = 0, world_size: int = 1
-    ) -> None:
-        self.items_done = items_done
-        self.epoch_items = epoch_items
-        self.rank = rank
-        self.world_size = world_size
+def _stacked(key: str, column: list[Any]) -> Any:
+    if key not in _SOUND:
+        return column
+    longest = max(sound.shape[-1] for sound in column)
+    # by PyTorch's own function, which in a worker writes where the training process can read
+    return default_collate([_followed_by_silence(sound, longest) for sound in column])
 
-    def __len__(self) -> int:
-        return self.epoch_items // self.world_size
 
-    def __iter__(self) -> Iterator[int]:
-        done = self.items_done()
-        end = (done // self.epoch_items + 1) * self.epoch_items
-        return iter(range(done + self.rank, end, self.world_size))
+def _followed_by_silence(sound: Tensor, samples: int) -> Tensor:
+    missing = samples - sound.shape[-1]
+    return F.pad(sound, (0, missing)) if missing else sound

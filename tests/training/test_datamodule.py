@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from cse.cli.config import call
 from cse.errors import ConfigError, ManifestError
@@ -14,8 +15,10 @@ from cse.testing.corpus import write_utterances
 from cse.training.datamodule import DynamicMixingData
 from cse.training.dialogue_mixtures import DialogueConfig
 from cse.training.mixtures import MixingConfig
+from simulate.bank_making import BankConfig, make_bank
+from simulate.rooms import RoomConfig
 
-SAMPLE_RATE = 4000
+SAMPLE_RATE = 8000
 TWO = DialogueConfig(talkers=2, segment_s=0.4, enrollment_s=(0.2, 0.3))
 
 
@@ -100,6 +103,50 @@ def test_wrong_values_of_disjoint_are_named(corpus):
     }  # fmt: skip
     with pytest.raises(ConfigError, match=r"data\.disjoint: got .*talkers.*speakers.*dialogues"):
         call(DynamicMixingData, options, "data")
+
+
+# ---- the same bytes
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("rooms") / "bank"
+    rooms = BankConfig(rooms=RoomConfig(rt60_s=(0.2, 0.25)), talkers=2, sample_rate=SAMPLE_RATE)
+    make_bank(folder, rooms, count=10, progress=False)
+    return folder
+
+
+def test_an_item_does_not_depend_on_the_number_of_workers(corpus, bank):
+    """With all that may happen to one, and as many threads in this process as the machine has."""
+    everything = DialogueConfig(
+        talkers=2, segment_s=0.6, max_delay_s=0.1, padded=False, enrollment_s=(0.2, 0.3), shift_probability=0.5,
+        cut_probability=0.5, overlap_probability=0.5, noise_probability=0.5, reverberation_probability=0.7, bank=bank,
+        target="early", gain_db=(-6.0, 6.0), clip_probability=0.5, telephone_probability=0.5, history_dropout=0.2,
+        absent_probability=0.2, swapped_enrollment_probability=0.3,
+    )  # fmt: skip
+
+    def made(workers: int) -> list[dict]:
+        module = data(
+            corpus, mixing=everything, disjoint="dialogues", noise=corpus.parent / "train", workers=workers
+        )
+        module.prepare_data()
+        return [*module.train_dataloader(), *module.val_dataloader()]
+
+    alone = made(0)
+    for workers in (1, 2):
+        for one, other in zip(alone, made(workers), strict=True):
+            assert one["mixture"].numpy().tobytes() == other["mixture"].numpy().tobytes()
+            assert one["talkers"].numpy().tobytes() == other["talkers"].numpy().tobytes()
+            for key in ("history", "histories", "next_speaker"):
+                assert one[key] == other[key]
+            for first, second in zip(one["enrollment"], other["enrollment"], strict=True):
+                assert first is second is None or torch.equal(first, second)
+
+
+def test_a_bank_that_does_not_fit_is_refused_before_any_audio_is_decoded(corpus, bank):
+    wet = replace(TWO, reverberation_probability=1.0, bank=bank)
+    with pytest.raises(ConfigError, match=r"at 8000 Hz, expected 16000 Hz"):
+        data(corpus, mixing=wet, disjoint="dialogues", sample_rate=16000)
 
 
 # ---- a corpus of two people

@@ -15,13 +15,13 @@ import pytorch_lightning as pl
 import torch
 from scipy.fft import next_fast_len
 
-from cse.audio import resample
 from cse.cli.config import call, compose, usage
 from cse.errors import ConfigError, ManifestError
 from cse.manifest import Utterance, read_utterances, write_manifest
 from cse.testing.corpus import write_utterances
 from cse.training.datamodule import DynamicMixingData
 from cse.training.dialogue_mixtures import DialogueConfig, DialogueMixtures
+from cse.training.speed import SpeedChange
 from cse.training.waveform_cache import WaveformCache
 from simulate.mixing import snr_db
 
@@ -68,12 +68,7 @@ class Finder:
     def __init__(self, speech: WaveformCache, speeds: tuple[float, ...] = (1.0,)) -> None:
         self.utterances = speech.utterances
         self.known = [(index, speed) for index in range(len(speech.utterances)) for speed in speeds]
-        self.waveforms = Copies(
-            [
-                resample(speech.read(index), round(SAMPLE_RATE * speed), SAMPLE_RATE)
-                for index, speed in self.known
-            ]
-        )
+        self.waveforms = Copies([SpeedChange(speed)(speech.read(index)) for index, speed in self.known])
 
     def __call__(self, signal: torch.Tensor) -> tuple[Utterance, float]:
         found = [self.known[number] for number in np.flatnonzero(self.waveforms.of(signal.numpy()))]

@@ -106,7 +106,9 @@ def test_it_is_trained_as_published(experiment):
     mixing = options["data"]["mixing"]
     del mixing["_target_"]
     config = call(DialogueConfig, mixing)  # which has all that a separator's mixtures have
-    assert (config.segment_s, config.max_delay_s, config.speeds) == (16.0, 1.0, (0.9, 1.0, 1.1))
+    assert (config.segment_s, config.padded, config.speeds) == (16.0, False, (0.9, 1.0, 1.1))
+    assert (config.max_delay_s, config.shift_probability, config.max_shift_s) == (0.0, 0.4, 1.0)
+    assert (config.cut_probability, config.reverberation_probability, config.has_channel) == (0.5, 0.0, False)
     assert (config.noise_probability, config.noise_snr_db) == (0.5, (0.0, 10.0))
     assert config.random_history_turns
     assert config.max_history_turns == 100

@@ -223,9 +223,9 @@ def test_mixtures_of_more_talkers_than_the_model_has_are_refused(capsys, corpus,
     assert "data.mixing.talkers is 3, the model separates 2" in message
 
 
-def test_talkers_in_both_splits_are_refused(capsys, corpus, tmp_path):
+def test_validation_on_what_is_trained_on_is_refused(capsys, corpus, tmp_path):
     message = one_line_error(capsys, [*TINY, *corpus, f"output={tmp_path}", "data.validation_split=train"])
-    assert "in the training and in the validation split" in message
+    assert "data.validation_split: got 'train', which is trained on" in message
 
 
 def test_a_split_that_is_not_there_is_named(capsys, corpus, tmp_path):

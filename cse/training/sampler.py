@@ -1,0 +1,34 @@
+"""Which mixtures a training process makes next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from torch.utils.data import Sampler
+
+
+class ResumableSampler(Sampler[int]):
+    """Counts on from where training stood: rank r of W takes every W-th index of each step, none twice.
+
+    Args:
+        items_done: Asked at the start of an epoch: how many indices all ranks together have used up.
+        epoch_items: Indices of an epoch over all ranks.
+        rank: This process.
+        world_size: Number of processes.
+    """
+
+    def __init__(
+        self, *, items_done: Callable[[], int], epoch_items: int, rank: int = 0, world_size: int = 1
+    ) -> None:
+        self.items_done = items_done
+        self.epoch_items = epoch_items
+        self.rank = rank
+        self.world_size = world_size
+
+    def __len__(self) -> int:
+        return self.epoch_items // self.world_size
+
+    def __iter__(self) -> Iterator[int]:
+        done = self.items_done()
+        end = (done // self.epoch_items + 1) * self.epoch_items
+        return iter(range(done + self.rank, end, self.world_size))
