@@ -88,17 +88,13 @@ class MixtureList:
         self._places = {utterance.id: place for place, utterance in enumerate(utterances)}
         mixtures, problems = read_list(path)
         self._mixtures = [mixture for mixture in mixtures if not _missing(mixture, self._places)]
-        if not skip_missing:
-            problems = [
-                *problems,
-                *(
-                    f"{path}:{mixture.line}: no utterance {', '.join(missing)} in the manifest"
-                    for mixture in mixtures
-                    if (missing := _missing(mixture, self._places))
-                ),
-            ]
-        if problems:
-            raise _refused(path, problems, hint=not skip_missing)
+        missing = [
+            f"{path}:{mixture.line}: no utterance {', '.join(names)} in the manifest"
+            for mixture in mixtures
+            if not skip_missing and (names := _missing(mixture, self._places))
+        ]
+        if problems or missing:
+            raise _refused(path, [*problems, *missing], hint=bool(missing))
         if not self._mixtures:
             raise ManifestError(
                 f"{path}: the manifest has the utterances of none of its {len(mixtures)} lines; is it that of another"
