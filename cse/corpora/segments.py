@@ -203,9 +203,13 @@ def _copy(
     source: soundfile.SoundFile, start: int, frames: int, channel: int | None, output: Path, origin: str
 ) -> None:
     peak = 0
-    with soundfile.SoundFile(
-        output, "w", source.samplerate, 1, format=_FORMATS[output.suffix], subtype="PCM_16"
-    ) as file:
+    # as a stream, because libsndfile waits for the disk at the end of every file that it opens itself
+    with (
+        output.open("w+b") as stream,
+        soundfile.SoundFile(
+            stream, "w", source.samplerate, 1, format=_FORMATS[output.suffix], subtype="PCM_16"
+        ) as file,
+    ):
         file.comment = origin
         for block in _blocks(source, start, frames):
             samples = block[:, channel] if channel is not None else _mean(block)
