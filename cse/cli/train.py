@@ -40,7 +40,10 @@ def main(argv: list[str]) -> int:
     # the class itself, because `call` brings the options into the types of its signature
     mixing_class = instantiate({"_target_": mixing_options.pop("_target_"), "_partial_": True}).func
     mixing = call(mixing_class, mixing_options, "data.mixing")
-    data = call(schema["data"], {**data_options, "mixing": mixing}, "data")
+    data_class = schema["data"]
+    if target := data_options.pop("_target_", None):
+        data_class = instantiate({"_target_": target, "_partial_": True}).func
+    data = call(data_class, {**data_options, "mixing": mixing}, "data")
     model = instantiate(options["model"])
     if mixing.talkers != model.talkers:
         raise ConfigError(

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import pytorch_lightning as pl
 import soundfile
-import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Subset
 
 from cse.corpora.leaks import Disjoint, check_leaks, find_leaks
 from cse.errors import ConfigError, ManifestError
 from cse.manifest import Utterance, read_utterances
-from cse.training.mixtures import MixingConfig
-from cse.training.sampler import ResumableSampler
+from cse.training.mixture_data import MixtureData
+from cse.training.mixtures import MixingConfig, Mixtures
 from cse.training.waveform_cache import WaveformCache
 
 _AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
 
 
-class DynamicMixingData(pl.LightningDataModule):
+class DynamicMixingData(MixtureData):
     """Endless new training mixtures and a fixed set of validation mixtures, of the kind that `mixing` makes.
 
     Args:
@@ -61,15 +56,16 @@ class DynamicMixingData(pl.LightningDataModule):
         seed: int = 0,
         workers: int = 0,
     ) -> None:
-        super().__init__()
-        self.mixing = mixing
-        self.sample_rate = sample_rate
-        self.batch_size = batch_size
-        self.steps_per_epoch = steps_per_epoch
-        self.validation_mixtures = validation_mixtures
-        self.validation_segment_s = validation_segment_s
-        self.seed = seed
-        self.workers = workers
+        super().__init__(
+            mixing=mixing,
+            sample_rate=sample_rate,
+            batch_size=batch_size,
+            steps_per_epoch=steps_per_epoch,
+            validation_mixtures=validation_mixtures,
+            validation_segment_s=validation_segment_s,
+            seed=seed,
+            workers=workers,
+        )
         if train_split == validation_split:
             raise ConfigError(
                 f"data.validation_split: got {validation_split!r}, which is trained on; expected another split"
@@ -90,73 +86,20 @@ class DynamicMixingData(pl.LightningDataModule):
             if cache is not None:
                 cache.build()
 
-    def train_dataloader(self) -> DataLoader:
-        """Batches from where training stands, so that a resumed run goes on with the mixtures it had not seen."""
-        world_size, rank = self._processes()
-        items_per_step = (
-            self.batch_size * world_size * (self.trainer.accumulate_grad_batches if self.trainer else 1)
+    def training_mixtures(self, *, length: int, world_size: int) -> Mixtures:
+        """See `MixtureData`."""
+        return self.mixing.mixtures(
+            speech=self._train_speech, noise=self._noise, seed=2 * self.seed, length=length
         )
-        dataset = self.mixing.mixtures(
-            speech=self._train_speech,
-            noise=self._noise,
-            seed=2 * self.seed,
-            length=self.steps_per_epoch * items_per_step,
-        )
-        sampler = ResumableSampler(
-            items_done=lambda: (self.trainer.global_step if self.trainer else 0) * items_per_step,
-            epoch_items=len(dataset),
-            rank=rank,
-            world_size=world_size,
-        )
-        return self._loader(dataset, dataset.collate, sampler=sampler)
 
-    def val_dataloader(self) -> DataLoader:
-        """The fixed validation mixtures, shared out over the processes.
-
-        Raises:
-            ConfigError: If there is not one for each, who would wait for each other.
-        """
-        world_size, rank = self._processes()
-        if self.validation_mixtures < world_size:
-            raise ConfigError(
-                f"data.validation_mixtures: got {self.validation_mixtures} for {world_size} processes, expected one "
-                "for each at least"
-            )
-        dataset = self.mixing.for_validation(segment_s=self.validation_segment_s).mixtures(
+    def fixed_mixtures(self) -> Mixtures:
+        """See `MixtureData`."""
+        return self.mixing.for_validation(segment_s=self.validation_segment_s).mixtures(
             speech=self._validation_speech,
             noise=self._noise,
             seed=2 * self.seed + 1,
             length=self.validation_mixtures,
         )
-        return self._loader(Subset(dataset, range(rank, len(dataset), world_size)), dataset.collate)
-
-    def transfer_batch_to_device(
-        self, batch: dict[str, Any], device: torch.device, dataloader_idx: int
-    ) -> dict[str, Any]:
-        """Called by Lightning: moves tensors; lists are cues, which an encoder may want where they are."""
-        return {
-            key: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
-            for key, value in batch.items()
-        }
-
-    def _loader(
-        self,
-        dataset: Dataset[dict[str, Any]],
-        collate: Callable[[list[dict[str, Any]]], dict[str, Any]],
-        sampler: ResumableSampler | None = None,
-    ) -> DataLoader:
-        return DataLoader(
-            dataset,
-            batch_size=self.batch_size,
-            collate_fn=collate,
-            sampler=sampler,
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,
-            pin_memory=torch.cuda.is_available(),
-        )
-
-    def _processes(self) -> tuple[int, int]:
-        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
 
 
 def _of_split(utterances: Sequence[Utterance], split: str, manifests: Sequence[Path]) -> list[Utterance]:

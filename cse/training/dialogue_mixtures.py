@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cse.errors import ConfigError
 from cse.history import Turn
+from cse.training.cue_dropout import CueDropout
 from cse.training.mixer import Mixer
 from cse.training.mixtures import MixingConfig, Mixtures
 from cse.training.waveform_cache import WaveformCache
@@ -19,17 +20,14 @@ from simulate.casting import Casting
 
 
 @dataclass(frozen=True, kw_only=True)
-class DialogueConfig(MixingConfig):
-    """How training mixtures with cues are made; what it shares with `MixingConfig` means the same here.
+class DialogueConfig(MixingConfig, CueDropout):
+    """How training mixtures with cues are made; what it shares with its bases means the same here.
 
     Attributes:
         max_history_turns: Most turns of a history, the last ones.
         min_history_turns: Utterances with fewer turns before them are no targets.
         random_history_turns: Cut each history to a random number of last turns, 1 to `max_history_turns`.
         enrollment_s: Shortest and longest enrollment in seconds; a shorter utterance is one as a whole.
-        history_dropout: Share of mixtures without history.
-        enrollment_dropout: Share of mixtures without enrollment; they are others than those without history.
-        both_dropout: Share of mixtures with neither.
         absent_probability: Share of mixtures in which nobody continues the history: it is from another dialogue, its
             next speaker and the enrollment are of somebody who is not in the mixture.
         swapped_enrollment_probability: Of the mixtures with a target and both cues, the share in which the enrollment
@@ -44,9 +42,6 @@ class DialogueConfig(MixingConfig):
     min_history_turns: int = 1
     random_history_turns: bool = True
     enrollment_s: tuple[float, float] = (2.0, 5.0)
-    history_dropout: float = 0.0
-    enrollment_dropout: float = 0.0
-    both_dropout: float = 0.0
     absent_probability: float = 0.0
     swapped_enrollment_probability: float = 0.0
     same_dialogue_probability: float = 0.0
@@ -55,12 +50,7 @@ class DialogueConfig(MixingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        dropped = self.history_dropout + self.enrollment_dropout + self.both_dropout
-        if dropped > 1 + 1e-9:
-            raise ConfigError(
-                f"history_dropout, enrollment_dropout and both_dropout: got {dropped:g} together, expected at most 1: "
-                "a mixture is in one of these shares; lower one of them"
-            )
+        CueDropout.__post_init__(self)
         if self.max_history_turns < 1:
             raise ConfigError(
                 f"max_history_turns: got {self.max_history_turns}, expected at least 1; history_dropout=1 leaves all "
@@ -157,7 +147,7 @@ class DialogueMixtures(Mixtures):
         config = self.config
         history = self._history(scene.asked, rng)
         voice = self._casting.same_voice(scene.asked, scene.cast)
-        has_history, has_enrollment = self._kept(bool(history), len(voice) > 0, rng)
+        has_history, has_enrollment = config.kept(bool(history), len(voice) > 0, rng)
         owner, speed = voice, None if scene.absent else scene.speeds[0]
         swapped = rng.random() < config.swapped_enrollment_probability
         if swapped and has_history and has_enrollment and not scene.absent:
@@ -175,19 +165,6 @@ class DialogueMixtures(Mixtures):
         if self.config.random_history_turns and length:
             length = int(rng.integers(1, length + 1))
         return list(turns[len(turns) - length :])
-
-    def _kept(self, has_history: bool, has_enrollment: bool, rng: np.random.Generator) -> tuple[bool, bool]:
-        """Which cues an item keeps; the only one that there is, is not dropped."""
-        config = self.config
-        edges = np.cumsum([config.both_dropout, config.history_dropout, config.enrollment_dropout])
-        share = int(
-            np.searchsorted(edges, rng.random(), side="right")
-        )  # 0 neither, 1 no history, 2 no enrollment
-        if share == 0:
-            return False, False
-        drops_history = share == 1 and has_enrollment
-        drops_enrollment = share == 2 and has_history
-        return has_history and not drops_history, has_enrollment and not drops_enrollment
 
     def _impostor(self, scene: _Scene, rng: np.random.Generator) -> tuple[np.ndarray, float | None] | None:
         """Utterances of an interferer or of somebody else, and how fast that voice is in the mixture."""

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import default_collate
 
 from cse.errors import ConfigError
 from cse.training.mixer import Mixer
+from cse.training.mixture_set import MixtureSet
 from cse.training.reverberation import BankRooms, NoiseRooms, Rooms, Wanted
 from cse.training.waveform_cache import WaveformCache
 from simulate.bank import RirBank, Split
@@ -136,7 +137,7 @@ class MixingConfig(ChannelConfig):
         )
 
 
-class Mixtures(Dataset[dict[str, Any]]):
+class Mixtures(MixtureSet):
     """Mixtures of which item i is the same in every epoch and process.
 
     Args:

@@ -21,8 +21,8 @@ from pytorch_lightning.strategies import FSDPStrategy
 
 from cse.checkpoint import save_checkpoint
 from cse.errors import ConfigError
-from cse.training.datamodule import DynamicMixingData
 from cse.training.initial import load_initial
+from cse.training.mixture_data import MixtureData
 from cse.training.system import TrainingSystem
 
 LAST = "last.ckpt"
@@ -68,7 +68,7 @@ class TrainerConfig:
 def train(
     *,
     system: TrainingSystem,
-    data: DynamicMixingData,
+    data: MixtureData,
     model_config: Mapping[str, Any],
     output: Path,
     name: str,
@@ -192,12 +192,12 @@ class RandomState(Callback):
                 torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def _card(name: str, data: DynamicMixingData, steps: int, results: Mapping[str, float]) -> str:
+def _card(name: str, data: MixtureData, steps: int, results: Mapping[str, float]) -> str:
     mixing = data.mixing
     measured = ", ".join(f"{key} {value:.2f}" for key, value in sorted(results.items())) or "nothing"
     return (
         f"# {name}\n\n"
-        f"Trained for {steps} steps on dynamic mixtures of {mixing.talkers} talkers "
+        f"Trained for {steps} steps on mixtures of {mixing.talkers} talkers "
         f"({mixing.segment_s:g} s, {data.sample_rate} Hz).\n\n"
         f"- Validation: {measured}; n = {data.validation_mixtures} mixtures of {data.validation_segment_s:g} s.\n"
         "- Licence: that of the training data; state it here before sharing the weights.\n"

@@ -1,0 +1,133 @@
+"""From mixtures, wherever they come from, to the batches of a training that can be resumed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Protocol
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from cse.errors import ConfigError
+from cse.training.mixture_set import MixtureSet
+from cse.training.sampler import ResumableSampler
+
+
+class Mixing(Protocol):
+    """What all ways to make mixtures have."""
+
+    @property
+    def talkers(self) -> int:
+        """Talkers in a mixture."""
+
+    @property
+    def segment_s(self) -> float:
+        """Length of a mixture in seconds."""
+
+
+class MixtureData(pl.LightningDataModule, ABC):
+    """Endless training mixtures and a fixed set of validation mixtures.
+
+    Args:
+        mixing: How they are made.
+        sample_rate: Rate in Hz of the mixtures.
+        batch_size: Mixtures a step and process.
+        steps_per_epoch: Steps between two validations.
+        validation_mixtures: Number of validation mixtures, over all processes.
+        validation_segment_s: Their length in seconds.
+        seed: Of all mixtures.
+        workers: Data-loader processes; 0 makes mixtures in the training process.
+    """
+
+    def __init__(
+        self,
+        *,
+        mixing: Mixing,
+        sample_rate: int,
+        batch_size: int,
+        steps_per_epoch: int,
+        validation_mixtures: int,
+        validation_segment_s: float,
+        seed: int,
+        workers: int,
+    ) -> None:
+        super().__init__()
+        self.mixing: Any = mixing
+        self.sample_rate = sample_rate
+        self.batch_size = batch_size
+        self.steps_per_epoch = steps_per_epoch
+        self.validation_mixtures = validation_mixtures
+        self.validation_segment_s = validation_segment_s
+        self.seed = seed
+        self.workers = workers
+
+    @abstractmethod
+    def training_mixtures(self, *, length: int, world_size: int) -> MixtureSet:
+        """Mixtures to train on; indices beyond their number are valid too, training goes on counting.
+
+        Args:
+            length: Mixtures of an epoch.
+            world_size: Processes; process r gets every index i with i % `world_size` = r.
+        """
+
+    @abstractmethod
+    def fixed_mixtures(self) -> MixtureSet:
+        """Mixtures to validate on, `validation_mixtures` at least."""
+
+    def train_dataloader(self) -> DataLoader:
+        """Batches from where training stands, so that a resumed run goes on with the mixtures it had not seen."""
+        world_size, rank = self._processes()
+        items_per_step = (
+            self.batch_size * world_size * (self.trainer.accumulate_grad_batches if self.trainer else 1)
+        )
+        epoch_items = self.steps_per_epoch * items_per_step
+        sampler = ResumableSampler(
+            items_done=lambda: (self.trainer.global_step if self.trainer else 0) * items_per_step,
+            epoch_items=epoch_items,
+            rank=rank,
+            world_size=world_size,
+        )
+        mixtures = self.training_mixtures(length=epoch_items, world_size=world_size)
+        return self._loader(mixtures, mixtures, sampler)
+
+    def val_dataloader(self) -> DataLoader:
+        """The fixed validation mixtures, shared out over the processes.
+
+        Raises:
+            ConfigError: If there is not one for each, who would wait for each other.
+        """
+        world_size, rank = self._processes()
+        if self.validation_mixtures < world_size:
+            raise ConfigError(
+                f"data.validation_mixtures: got {self.validation_mixtures} for {world_size} processes, expected one "
+                "for each at least"
+            )
+        mixtures = self.fixed_mixtures()
+        return self._loader(Subset(mixtures, range(rank, self.validation_mixtures, world_size)), mixtures)
+
+    def transfer_batch_to_device(
+        self, batch: dict[str, Any], device: torch.device, dataloader_idx: int
+    ) -> dict[str, Any]:
+        """Called by Lightning: moves tensors; lists are cues, which an encoder may want where they are."""
+        return {
+            key: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
+            for key, value in batch.items()
+        }
+
+    def _loader(
+        self, items: Dataset[dict[str, Any]], mixtures: MixtureSet, sampler: ResumableSampler | None = None
+    ) -> DataLoader:
+        return DataLoader(
+            items,
+            batch_size=self.batch_size,
+            collate_fn=mixtures.collate,
+            sampler=sampler,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def _processes(self) -> tuple[int, int]:
+        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
