@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cse.audio import read_audio
+from cse.engines.engine import Item, Result
 from cse.errors import ConfigError
 from cse.extraction import Extraction
 from cse.history import Turn
@@ -44,6 +46,18 @@ def square_or_die(number: int, *, deadly: int, folder: Path, deaths: int) -> int
     if number == deadly:
         die(folder, deaths=deaths)
     return number * number
+
+
+def do_or_die(
+    item: Item, *, function: Callable[[Item], Result], deadly: Item, folder: Path, deaths: int
+) -> Result:
+    """Call a function; be killed in the middle of it on one item, or at its end at the latest."""
+    if item == deadly and len(list(folder.glob("death*"))) < deaths:
+        with tempfile.NamedTemporaryFile(prefix="death", dir=folder, delete=False):
+            signal.setitimer(signal.ITIMER_REAL, 0.01)  # nobody handles its signal, which is deadly
+        function(item)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return function(item)
 
 
 class PassingOn:

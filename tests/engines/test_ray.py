@@ -8,13 +8,16 @@ import os
 from collections.abc import Iterator
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
 from cse.engines.choice import make_engine
 from cse.engines.ray import _LOCAL, RayEngine
 from cse.errors import ConfigError, CseError, MissingExtraError
-from cse.testing.work import Remembering, square, square_later, square_or_die
+from cse.testing.corpus import write_utterances
+from cse.testing.work import Remembering, do_or_die, square, square_later, square_or_die
+from simulate.render import RenderConfig, render
 
 pytestmark = pytest.mark.slow
 if find_spec("ray") is None:
@@ -52,6 +55,34 @@ def test_what_a_killed_worker_did_is_done_again(tmp_path):
     assert list(RayEngine(2).map(work, range(20), name=label)) == [number**2 for number in range(20)]
     assert len(list(tmp_path.glob("death*"))) == 1
     assert ray.is_initialized()
+
+
+class DeadlyRay(RayEngine):
+    """Two workers, of which one is killed in the middle of the fourth item."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(2)
+        self.folder = folder
+
+    def map(self, function, items, *, name):
+        deadly = partial(do_or_die, function=function, deadly=items[3], folder=self.folder, deaths=1)
+        return super().map(deadly, items, name=name)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.usefixtures("running")
+def test_mixtures_have_the_same_bytes_as_in_this_process_though_a_worker_is_killed(tmp_path):
+    corpus = write_utterances(tmp_path / "corpus", dialogues=3, sample_rate=8000)
+    config = RenderConfig(sample_rate=8000, limit=8)
+    render(corpus, tmp_path / "here", config, progress=False)
+    (tmp_path / "deaths").mkdir()
+    records = render(corpus, tmp_path / "ray", config, engine=DeadlyRay(tmp_path / "deaths"), progress=False)
+    assert len(list((tmp_path / "deaths").iterdir())) == 1
+    assert len(records) == 8
+    assert content(tmp_path / "ray") == content(tmp_path / "here")
 
 
 @pytest.mark.usefixtures("running")
