@@ -75,7 +75,7 @@ class DynamicMixingData(MixtureData):
         validation = _of_split(everything, validation_split, utterances)
         _check_disjoint([*train, *validation], disjoint)
         for mixtures in (mixing, mixing.for_validation(segment_s=validation_segment_s)):
-            mixtures.rooms(sample_rate)  # a bank that does not fit is found before hours of decoding
+            mixtures.check(sample_rate)  # before hours of decoding
         self._train_speech = WaveformCache(train, cache_dir, sample_rate)
         self._validation_speech = WaveformCache(validation, cache_dir, sample_rate)
         self._noise = WaveformCache(_noise_files(noise), cache_dir, sample_rate) if noise else None

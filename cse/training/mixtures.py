@@ -21,7 +21,7 @@ from cse.training.reverberation import BankRooms, NoiseRooms, Rooms, Wanted
 from cse.training.waveform_cache import WaveformCache
 from simulate.bank import RirBank, Split
 from simulate.casting import check_speakers
-from simulate.channel import ChannelConfig
+from simulate.channel import Channel, ChannelConfig
 from simulate.checks import check_share
 from simulate.rooms import check_range
 
@@ -101,6 +101,17 @@ class MixingConfig(ChannelConfig):
         """Whether anything may happen to a mixture after it was added up."""
         shares = self.clip_probability, self.telephone_probability, self.opus_probability
         return any(shares) or self.gain_db != (0.0, 0.0)
+
+    def check(self, sample_rate: int) -> None:
+        """Refuse, before any work, a bank that does not fit and a codec that is not installed.
+
+        Raises:
+            ConfigError: See `rooms`.
+            MissingExtraError: Opus is asked for, and PyAV is not installed.
+        """
+        self.rooms(sample_rate)
+        if self.opus_probability:
+            Channel(opus_kbps=self.opus_kbps[0]).apply(np.zeros(sample_rate // 10, np.float32), sample_rate)
 
     def rooms(self, sample_rate: int) -> Rooms:
         """Where talkers are when they reverberate.
@@ -197,7 +208,7 @@ class DynamicMixtures(Mixtures):
         self._speakers = list(by_speaker.values())
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        """`mixture` (T,) and `talkers` (S, T) float32 at the cache's rate, talkers at their level in the mixture."""
+        """`mixture` (T,) and `talkers` (S, T) float32 at the cache's rate, talkers as wanted, at their level in it."""
         rng = self._random(index)
         chosen = rng.choice(len(self._speakers), self._talkers, replace=False)
         mixed = self._mixer.mixture([self._speakers[speaker] for speaker in chosen], rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from cse.cli.config import call
-from cse.errors import ConfigError, ManifestError
+from cse.errors import ConfigError, ManifestError, MissingExtraError
 from cse.manifest import Utterance, read_utterances, write_manifest
 from cse.testing.corpus import write_utterances
 from cse.training.datamodule import DynamicMixingData
@@ -147,6 +148,12 @@ def test_a_bank_that_does_not_fit_is_refused_before_any_audio_is_decoded(corpus,
     wet = replace(TWO, reverberation_probability=1.0, bank=bank)
     with pytest.raises(ConfigError, match=r"at 8000 Hz, expected 16000 Hz"):
         data(corpus, mixing=wet, disjoint="dialogues", sample_rate=16000)
+
+
+def test_a_codec_that_is_not_installed_is_refused_before_any_audio_is_decoded(corpus, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(MissingExtraError, match=r"cse\[codecs\]"):
+        data(corpus, mixing=replace(TWO, opus_probability=0.1), disjoint="dialogues")
 
 
 # ---- a corpus of two people
