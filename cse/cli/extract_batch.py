@@ -57,7 +57,8 @@ def extract_batch(options: argparse.Namespace) -> int:
             print(json.dumps(result, ensure_ascii=False))
     else:
         unsure = sum(result["abstained"] for result in done)
-        print(f"{output / RESULTS}: {_count(len(done), 'voice')}, not sure of {unsure}: listen to them")
+        doubt = f", not sure of {unsure}: listen to them" if unsure else ""
+        print(f"{output / RESULTS}: {_count(len(done), 'voice')}{doubt}")
     if failed:
         raise _summary(failed, len(items), output)
     return 0

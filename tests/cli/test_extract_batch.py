@@ -131,7 +131,8 @@ def test_one_history_and_one_enrollment_for_all(capsys, notes, tmp_path):
 @pytest.mark.usefixtures("loads")
 def test_a_manifest_has_its_own_histories(capsys, made_up_mixtures, tmp_path):
     out = tmp_path / "out"
-    assert run(capsys, made_up_mixtures, "-o", out)[0] == 0
+    code, stdout, _ = run(capsys, made_up_mixtures, "-o", out)
+    assert (code, stdout) == (0, f"{out / 'results.jsonl'}: 3 voices\n")
     expected = [(line["id"], len(line["history"])) for line in lines(made_up_mixtures)]
     results = lines(out / "results.jsonl")
     assert [(Path(result["output"]).stem, result["context_turns"]) for result in results] == expected
