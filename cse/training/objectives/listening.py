@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from cse.errors import ConfigError
 from cse.models.selectors.listening import ListeningSelector
@@ -14,23 +13,20 @@ from cse.models.selectors.trusting import TrustingSelector
 from cse.models.target_extractor import TargetExtractor, Voices
 from cse.training.losses import contrastive_loss, neg_si_snr
 from cse.training.objectives.cues import encode_cues, mean_over, place_in_batch, target_of
+from cse.training.objectives.imperfect_separation import imperfectly_separated
 from cse.training.objectives.objective import Batch, Objective
 from cse.training.objectives.trust import trust_loss
-
-_CHANGES = 8  # of the level of a leak in one mixture
 
 
 class Listening(Objective[TargetExtractor]):
     """Which voice belongs to which history, and to which enrollment, without separating: many times as many a second.
 
-    An imperfect separation is made up: each true talker with a leak of the others, whose level changes as it does where
-    a separator mixes up voices for a while. What comes out is a start for
+    An imperfect separation is made up (`imperfectly_separated`). What comes out is a start for
     the training of the whole model.
 
     Args:
-        leak_db: Range of the leak's level against the talker, in dB.
-        ramp_steps: Steps in which the upper end of that range rises from the lower one: words are learned from clear
-            speech first.
+        error_db: Of the worst made-up separation; each mixture draws its own from 0 to this.
+        ramp_steps: Steps in which what is wrong with the voices rises from nothing: words are learned from clear speech.
         wrong_enrollments: Share of made-up wrong enrollments, from which a selector that has both cues learns how far
             to trust them.
     """
@@ -41,12 +37,12 @@ class Listening(Objective[TargetExtractor]):
     def __init__(
         self,
         *,
-        leak_db: tuple[float, float] = (-30.0, 5.0),
+        error_db: float = 12.0,
         ramp_steps: int = 0,
-        wrong_enrollments: float = 0.4,
+        wrong_enrollments: float = 0.6,
     ) -> None:
         super().__init__()
-        self.leak_db = leak_db
+        self.error_db = error_db
         self.ramp_steps = ramp_steps
         self.wrong_enrollments = wrong_enrollments
         self.register_buffer(
@@ -67,7 +63,7 @@ class Listening(Objective[TargetExtractor]):
             )
         assert model.text_cue is not None, "selectors that listen read histories"
         self.steps += 1
-        voices = self._leaky(batch)
+        voices = self._separated(batch)
         histories = model.text_cue([history for histories in batch["histories"] for history in histories])
         words = selector.listener(voices, histories)
         talker = torch.arange(len(histories.present), device=words.device)
@@ -89,23 +85,20 @@ class Listening(Objective[TargetExtractor]):
 
     def measure(self, model: TargetExtractor, batch: Batch) -> dict[str, Tensor]:
         """Whether the right voice is chosen, and by how many dB that one is above the mixture."""
-        target, voices = target_of(batch), self._leaky(batch)
+        target, voices = target_of(batch), self._separated(batch)
         chosen = model.judge(Voices(voices), **encode_cues(model, batch)).logits[:, :-1].argmax(1)
         voice = voices[torch.arange(len(chosen)), chosen]
         improvement = neg_si_snr(batch["mixture"], target) - neg_si_snr(voice, target)
         right = (chosen == batch["target"]).float()
         return mean_over(batch["target"] >= 0, si_sdri_db=improvement, selection_accuracy=right)
 
-    def _leaky(self, batch: Batch) -> Tensor:
-        """(B, S, T) talkers, each with a changing leak of the others; in evaluation always the same."""
+    def _separated(self, batch: Batch) -> Tensor:
+        """(B, S, T) talkers as a separator might leave them; in evaluation always the same."""
         talkers: Tensor = batch["talkers"]
-        others = talkers.sum(1, keepdim=True) - talkers
-        low, high = self.leak_db
+        if not self.training:
+            generator = torch.Generator(talkers.device).manual_seed(0)
+            error_db = torch.full((len(talkers),), 0.75 * self.error_db, device=talkers.device)
+            return imperfectly_separated(talkers, error_db, generator)
         risen = min(1.0, float(self.steps) / max(1, self.ramp_steps))
-        share = torch.full((*talkers.shape[:2], _CHANGES), 0.75)
-        if self.training:  # some voices are worse separated than others, and each is worse here than there
-            share = risen * (torch.rand_like(share[..., :1]) + torch.rand_like(share)) / 2
-        leak_db = (low + (high - low) * share).to(talkers.device)
-        leak_db = F.interpolate(leak_db, size=talkers.shape[-1], mode="linear")
-        ratio = talkers.square().mean(-1, keepdim=True) / (others.square().mean(-1, keepdim=True) + 1e-8)
-        return talkers + ratio.sqrt() * 10 ** (leak_db / 20) * others
+        separated = imperfectly_separated(talkers, self.error_db * torch.rand_like(talkers[:, 0, 0]))
+        return talkers + risen * (separated - talkers)
