@@ -11,10 +11,13 @@ from cse.errors import InvalidAudioError
 _ZERO_CROSSINGS = 32  # of the filter, on either side
 _BLOCK_SAMPLES = 2**20
 _MAX_KERNEL_SIZE = 2**22
+_SHORT_SAMPLES = 20480  # up to here, PyTorch convolves a single row in another way than all else
 
 
 def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     """Change the sample rate; sound above half the lower rate is filtered out, nothing is delayed.
+
+    The result is the same to the last bit with any number of threads; another make of processor may round differently.
 
     Args:
         waveform: (..., T), real.
@@ -63,13 +66,24 @@ def _sinc(waveform: np.ndarray, down: int, up: int) -> np.ndarray:
     result = np.empty((len(waveform), -(-length * up // down)), np.float32)
     for start in range(0, length, block):
         left = max(0, start - overlap)
-        part = torch.from_numpy(np.ascontiguousarray(waveform[:, left : start + block + overlap]))
+        part = torch.from_numpy(_at_least_two_rows(waveform[:, left : start + block + overlap]))
         with torch.inference_mode():
             converted = torchaudio_resample(part, down, up, lowpass_filter_width=_ZERO_CROSSINGS).numpy()
         first, skip = start // down * up, (start - left) // down * up
         last = min(result.shape[1], first + block // down * up)
-        result[:, first:last] = converted[:, skip : skip + last - first]
+        result[:, first:last] = converted[: len(result), skip : skip + last - first]
     return result
+
+
+def _at_least_two_rows(waveform: np.ndarray) -> np.ndarray:
+    """The same, where it is one short row with a silent one below.
+
+    PyTorch (`use_mkldnn` in its Convolution.cpp) convolves one short row by a matrix product of MKL, whose last bit
+    depends on the number of threads: a mixture would depend on the engine that made it. All else goes to oneDNN.
+    """
+    if len(waveform) == 1 and waveform.shape[1] <= _SHORT_SAMPLES:
+        return np.concatenate([waveform, np.zeros_like(waveform)])
+    return np.ascontiguousarray(waveform)
 
 
 def _polyphase(waveform: np.ndarray, down: int, up: int) -> np.ndarray:

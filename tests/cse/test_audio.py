@@ -528,6 +528,24 @@ def test_blocks_leave_no_seams(
     np.testing.assert_allclose(resample(waveform, from_hz, to_hz), whole, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("from_hz", "to_hz"), [(8000, 16000), (44100, 16000), (9, 10), (16000, 8000), (8000, 48000)]
+)
+@pytest.mark.parametrize("length", [100, 3000, 16000, 20480, 20481])
+def test_the_last_bit_does_not_depend_on_threads(
+    from_hz: int, to_hz: int, length: int, rng: np.random.Generator
+) -> None:
+    waveform, threads = rng.normal(0, 0.1, length).astype(np.float32), torch.get_num_threads()
+    results = set()
+    try:
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            results.add(resample(waveform, from_hz, to_hz).tobytes())
+    finally:
+        torch.set_num_threads(threads)
+    assert len(results) == 1
+
+
 def test_resampled_length_at_rates_without_a_common_divisor() -> None:
     assert resample(np.ones((2, 1001), np.float32), 47999, 16000).shape == (
         2,
