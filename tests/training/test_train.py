@@ -15,9 +15,10 @@ import torch
 
 from cse.checkpoint import instantiate, load_checkpoint, load_state
 from cse.cli import main
-from cse.cli.config import compose
+from cse.cli.config import call, compose, plain
 from cse.cli.train import _schema
 from cse.testing.corpus import write_utterances
+from cse.training.dialogue_mixtures import DialogueConfig
 
 TINY = [
     "sample_rate=8000",
@@ -178,6 +179,15 @@ def test_every_experiment_composes_and_builds():
 
         model = instantiate(OmegaConf.to_container(config, resolve=True)["model"])
         assert model.talkers == config.talkers
+
+
+@pytest.mark.parametrize("experiment", ["separator", "listener", "contsep", "cont_ext", "h_cont_ext"])
+def test_mixtures_of_real_corpora_end_with_their_last_talker(experiment):
+    options = [f"experiment=corpus/{experiment}", "output=x", "data.utterances=[y]"]
+    mixing = plain(compose("train", options, schema=_schema()))["data"]["mixing"]
+    del mixing["_target_"]
+    config = call(DialogueConfig, mixing)  # refuses what does not go together
+    assert (config.segment_s, config.padded, config.max_delay_s) == (16.0, False, 1.0)
 
 
 @pytest.mark.parametrize("filterbank", ["stft", "learned"])
