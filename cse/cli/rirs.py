@@ -28,8 +28,11 @@ def main(argv: list[str]) -> int:
     options = plain(compose("rirs", argv, schema=_SCHEMA))
     output = convert(options.pop("output"), Path, "output")
     count = convert(options.pop("count"), int, "count")
-    workers = convert(options.pop("workers"), int | None, "workers")
-    engine = make_engine(convert(options.pop("engine"), EngineName, "engine"), workers=workers)
+    engine = make_engine(
+        convert(options.pop("engine"), EngineName, "engine"),
+        workers=convert(options.pop("workers"), int | None, "workers"),
+        address=convert(options.pop("ray_address"), str | None, "ray_address"),
+    )
     rooms = call(RoomConfig, options.pop("rooms"), "rooms")
     bank = make_bank(output, call(BankConfig, {**options, "rooms": rooms}), count=count, engine=engine)
     print(output)

@@ -29,6 +29,7 @@ def main(argv: list[str]) -> int:
     engine = make_engine(
         convert(options.pop("engine"), EngineName, "engine"),
         workers=convert(options.pop("workers"), int | None, "workers"),
+        address=convert(options.pop("ray_address"), str | None, "ray_address"),
     )
     options |= {name: _part(kind, name, options[name]) for name, kind in _PARTS.items()}
     records = render(utterances, output, call(RenderConfig, options), engine=engine)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from cse.cli import main
 from cse.engines.choice import make_engine
 from cse.engines.ray import _LOCAL, RayEngine
 from cse.errors import ConfigError, CseError, MissingExtraError
@@ -117,6 +118,18 @@ def test_a_cluster_that_is_not_there_is_one_line():
         ray.shutdown()
     with pytest.raises(CseError, match=r"^ray: got no cluster at nowhere"):
         list(RayEngine(address="nowhere").map(square, [1], name=label))
+
+
+@pytest.mark.parametrize("command", ["rirs", "simulate"])
+def test_commands_hand_the_address_over(command, tmp_path, capsys):
+    if ray.is_initialized():
+        ray.shutdown()
+    utterances = write_utterances(tmp_path, dialogues=2, sample_rate=8000)
+    made_of = {"rirs": ["count=1", "rooms.rt60_s=[0.2,0.3]"], "simulate": [f"utterances={utterances}"]}[
+        command
+    ]
+    assert main([command, f"output={tmp_path}/out", *made_of, "engine=ray", "ray_address=nowhere"]) == 2
+    assert "ray: got no cluster at nowhere" in capsys.readouterr().err
 
 
 def test_without_ray_the_extra_is_named(monkeypatch):

@@ -297,6 +297,10 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("count=0", "count: got 0, expected 1 or more"),
         ("seed=0", "rooms.rt60_s is missing"),
         ("rooms.rt60_s=[0.6,0.2]", "rooms.rt60_s: got [0.6, 0.2], expected [lowest, highest]"),
+        (
+            "ray_address=ray://host:10001",
+            "got the address ray://host:10001 for the engine serial, expected none",
+        ),
     ],
 )
 def test_wrong_overrides_end_in_one_line(

@@ -530,6 +530,7 @@ def test_command(made_up_utterances: Path, tmp_path: Path, capsys: pytest.Captur
         ("split=nowhere", "no record of split 'nowhere'"),
         ("engine=fast", "engine: got fast, expected one of serial, pool, ray"),
         ("workers=many", "workers: got many"),
+        ("ray_address=host:6379", "got the address host:6379 for the engine serial, expected none"),
         ("preset=paperr", "Available options in 'preset': none paper telephone voice_note"),
         ("channel.opus_kbps=[16,900]", "channel.opus_kbps: got [16.0, 900.0], expected 6 to 128"),
         ("bank=nowhere", "bank nowhere: no rirs.json in it"),
