@@ -19,6 +19,7 @@ quick=false          # a few steps of tiny networks and a few mixtures: shows th
 experiment=contsep   # separator (the cascade), contsep, cont_ext, h_cont_ext; or published/NAME, which wants Llama and GPUs
 data_dir=            # the corpus as distributed: the folder that holds data/
 lists=               # folder with the paper's lists (DailyTalk/test_mix.txt ...), for use without a network
+skip_missing=false   # go on without the lines of the list that name a turn which preparation left out
 output=              # folder of everything that is made; egs/dailytalk/exp, or exp_quick with --quick
 noise=               # folder of ambient noise for training (the paper's is DEMAND); none if left out
 train_options=       # more options of every training, in quotes: "trainer.devices=8 trainer.strategy=ddp"

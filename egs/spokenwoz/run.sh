@@ -19,6 +19,7 @@ quick=false          # a few steps of tiny networks and a few mixtures: shows th
 experiment=contsep   # separator (the cascade), contsep, cont_ext, h_cont_ext; or published/NAME, which wants Llama and GPUs
 data_dir=            # the corpus as distributed: the folder that holds text_5700_* and audio_5700_*
 lists=               # folder with the paper's lists (SpokenWoz/test_mix.txt), for use without a network
+skip_missing=false   # go on without the lines of the list that name a turn which preparation left out
 output=              # folder of everything that is made; egs/spokenwoz/exp, or exp_quick with --quick
 channels=own         # audio of a turn: its speaker's channel, or mean: of both, as in the paper's preparation
 max_history_turns=   # turns of history that an utterance carries; all if left out

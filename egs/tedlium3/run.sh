@@ -22,6 +22,7 @@ experiment=contsep   # separator (the cascade), contsep, cont_ext, h_cont_ext; o
 talkers=2            # voices in a mixture: 2 or 3
 data_dir=            # the corpus as distributed: the folder that holds legacy/ and speaker-adaptation/
 lists=               # folder with the paper's lists (TEDLIUM/test_mix.txt ...), for use without a network
+skip_missing=false   # go on without the lines of the list that name a sentence which preparation left out
 output=              # folder of everything that is made; egs/tedlium3/exp, or exp_quick with --quick
 partition=speaker-adaptation # or legacy, whose training split holds the talks of the paper's test lists
 max_history_turns=   # sentences of history that an utterance carries; all if left out

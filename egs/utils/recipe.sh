@@ -7,7 +7,7 @@
 #   . "$here/../utils/recipe.sh"
 #
 # Options, declared at the top of run.sh with a default and a comment each (parse_options.sh makes --help of them):
-#   stage stop_stage quick experiment data_dir lists output noise train_options engine workers
+#   stage stop_stage quick experiment data_dir lists skip_missing output noise train_options engine workers
 #
 # Variables that run.sh sets after its options:
 #   corpus              name of the corpus in messages
@@ -103,7 +103,8 @@ fi
 if run_stage 3; then
     echo "Stage 3: the paper's test mixtures -> $mixtures"
     few=()
-    ! $quick || few=(limit="$quick_mixtures" skip_missing=true)
+    if $quick || $skip_missing; then few+=(skip_missing=true); fi
+    ! $quick || few+=(limit="$quick_mixtures")
     cse simulate list="$lists_dir/$test_list" utterances="$utterances" output="$output/test" split=test \
         preset=paper talkers="$talkers" engine="$engine" ${workers:+workers="$workers"} "${few[@]}"
 fi

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from cse.manifest import Utterance, read_mixtures, read_utterances
-from cse.testing.corpus import speech_like
+from cse.testing.corpus import speech_like, write_utterances
 
 RATE_HZ = 8000  # the corpus has 44.1 kHz; nothing here depends on it
 
@@ -246,7 +246,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_help_shows_every_option_with_its_default(recipe: Path):
     result = run(recipe, "--help")
     assert result.returncode == 0
-    for option in "stage stop-stage quick experiment data-dir lists output noise engine workers".split():
+    options = "stage stop-stage quick experiment data-dir lists skip-missing output noise engine workers"
+    for option in options.split():
         assert f"  --{option} " in result.stdout
 
 
@@ -254,6 +255,20 @@ def test_without_a_corpus_stage_0_says_where_it_is(recipe: Path, tmp_path: Path)
     result = run(recipe, "--output", tmp_path)
     assert result.returncode == 2
     assert "https://github.com/keonlee9420/DailyTalk" in result.stderr and "--data-dir" in result.stderr
+
+
+def test_a_list_that_names_what_was_left_out_goes_on_if_told_so(recipe: Path, tmp_path: Path):
+    ids = [one.id for one in read_utterances(write_utterances(tmp_path, dialogues=2, split="test"))]
+    (tmp_path / "lists" / "DailyTalk").mkdir(parents=True)
+    (tmp_path / "lists" / "DailyTalk" / "test_mix.txt").write_text(
+        f"/0/{ids[0]}.wav /1/left_out.wav 0.5\n/0/{ids[0]}.wav /1/{ids[-1]}.wav -0.5\n"
+    )
+    options = ["--output", tmp_path, "--engine", "serial", "--stage", "3", "--stop-stage", "3"]
+    result = run(recipe, *options)
+    assert result.returncode == 2 and "no utterance left_out in the manifest" in result.stderr
+    result = run(recipe, *options, "--skip-missing")
+    assert result.returncode == 0 and "1 of 2 mixtures left out" in result.stderr
+    assert [mixture.snr_db for mixture in read_mixtures(tmp_path / "test" / "mixtures.jsonl")] == [(-0.5,)]
 
 
 def test_the_published_networks_are_not_quick(recipe: Path, tmp_path: Path):

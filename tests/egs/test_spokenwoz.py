@@ -214,7 +214,8 @@ def test_help_shows_every_option_with_its_default(repository: Path):
     result = recipe(repository, "--help")
     assert result.returncode == 0
     options = (
-        "stage stop-stage quick experiment data-dir lists output channels max-history-turns engine workers"
+        "stage stop-stage quick experiment data-dir lists skip-missing output channels max-history-turns"
+        " engine workers"
     )
     for option in options.split():
         assert f"  --{option} " in result.stdout

@@ -215,7 +215,8 @@ def test_help_shows_every_option_with_its_default(repository: Path):
     result = recipe(repository, "--help")
     assert result.returncode == 0
     options = (
-        "stage stop-stage quick experiment talkers data-dir lists output partition max-history-turns engine"
+        "stage stop-stage quick experiment talkers data-dir lists skip-missing output partition max-history-turns"
+        " engine"
     )
     for option in options.split():
         assert f"  --{option} " in result.stdout
