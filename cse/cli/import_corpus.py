@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import get_args
 
 from cse.corpora.importing import write_imported
 from cse.corpora.kaldi import read_kaldi
 from cse.corpora.lhotse import read_lhotse
 from cse.corpora.report import Report
-from cse.engines.choice import make_engine
+from cse.engines.choice import EngineName, make_engine
 from cse.errors import ConfigError
 
 DESCRIPTION = """\
@@ -61,6 +62,6 @@ def build_parser() -> argparse.ArgumentParser:
             "--max-left-out", type=float, default=0.05, metavar="SHARE",
             help="of the utterances, before it is an error (%(default)s)",
         )  # fmt: skip
-        one.add_argument("--engine", choices=("serial", "pool", "ray"), default="pool", help="(%(default)s)")
+        one.add_argument("--engine", choices=get_args(EngineName), default="pool", help="(%(default)s)")
         one.add_argument("--workers", type=int, metavar="N", help="its processes; one a core if left out")
     return parser

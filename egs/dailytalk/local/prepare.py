@@ -21,6 +21,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import soundfile
 from tqdm import tqdm
@@ -28,7 +29,7 @@ from tqdm import tqdm
 from cse.corpora.report import Report
 from cse.corpora.segments import CutFile, LeftOut
 from cse.corpora.splits import Splits, draw, read_names
-from cse.engines.choice import make_engine
+from cse.engines.choice import EngineName, make_engine
 from cse.engines.engine import Engine
 from cse.errors import CseError, ManifestError, one_line
 from cse.history import Turn
@@ -208,7 +209,7 @@ def main() -> int:
     )
     parser.add_argument("--split", default="dev", help="of all dialogues, without --lists (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the draw of dev dialogues (%(default)s)")
-    parser.add_argument("--engine", choices=("serial", "pool", "ray"), default="serial", help="(%(default)s)")
+    parser.add_argument("--engine", choices=get_args(EngineName), default="serial", help="(%(default)s)")
     parser.add_argument("--workers", type=int, help="processes of the engine; one a core if left out")
     parser.add_argument(
         "--max-left-out", type=float, default=0.05, metavar="SHARE", help="of the turns (%(default)s)"
