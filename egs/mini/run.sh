@@ -58,7 +58,7 @@ compare() {
 evaluate() {
     local model=$1 limit=()
     # the cascade transcribes, which takes longer than everything else together
-    [ "$model" != separator ] || limit=(--limit $((test_mixtures / 2)))
+    [ "$model" != separator ] || limit=(--limit $((test_mixtures / 3)))
     cse evaluate --manifest "$output/test/mixtures.jsonl" --model "$output/$model/model" --cues history \
         --json "$output/$model/history.json" --report "$output/$model/report" "${limit[@]}"
     compare "$model"

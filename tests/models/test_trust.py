@@ -12,7 +12,7 @@ from cse.models.cues.cue import Cue
 from cse.models.selectors.trusting import Trust, TrustingSelector
 from cse.training.objectives.trust import trust_loss
 
-WRONG_ENROLLMENTS = 0.4
+WRONG_ENROLLMENTS = 0.5
 
 
 class Told(nn.Module):

@@ -44,9 +44,22 @@ class LogMel(nn.Module):
         )
 
     def forward(self, waveforms: Tensor) -> Tensor:
-        """(B, T) float -> (B, bands, frames) float32."""
+        """(..., T) float -> (..., bands, frames) float32."""
+        logs = self.energies(waveforms).log()
+        return (logs - logs.mean((-2, -1) if self.keep_colour else -1, keepdim=True)) / 3
+
+    def shares(self, voices: Tensor) -> Tensor:
+        """Voices (B, S, T) of one mixture -> (B, S, bands, frames) float32: log of what part of their sum each one is.
+
+        0 where a voice is alone; low where another one is louder there, as where it is only what leaked through.
+        """
+        energies = self.energies(voices)
+        return (energies / energies.sum(1, keepdim=True)).log() / 3
+
+    def energies(self, waveforms: Tensor) -> Tensor:
+        """(..., T) float -> (..., bands, frames) float32, above 0, as if all were equally loud."""
         with torch.autocast(waveforms.device.type, enabled=False):
             waveforms = waveforms.float()
             level = (waveforms.square().mean(-1, keepdim=True) + 1e-10).sqrt()
-            logs = (self.spectrum(waveforms / level) + _FLOOR).log()
-            return (logs - logs.mean((1, 2) if self.keep_colour else 2, keepdim=True)) / 3
+            energies: Tensor = self.spectrum(waveforms / level) + _FLOOR
+            return energies

@@ -12,7 +12,7 @@ from cse.models.selectors.selector import Judgement, Selector, against_nobody, o
 
 
 class ListeningSelector(Selector):
-    """Hears every voice by itself and compares it with the history: the scores follow the voices wherever they are put.
+    """Hears every voice and compares it with the history: the scores follow the voices wherever they are put.
 
     Args:
         listener: Compares a voice with the history.

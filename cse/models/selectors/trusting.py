@@ -41,9 +41,9 @@ class TrustingSelector(Selector):
 class Trust(nn.Module):
     """How far to believe each cue: the most that it may say against the other one, learned.
 
-    Independent evidence adds up, as log-odds. Where both cues are there, what each says of a voice is limited smoothly
-    to ± a learned number of nats: the trust in it. However sure the less trusted cue is, it cannot say more than
-    that, and decides only where the other one is in doubt.
+    Independent evidence adds up, as log-odds. Where both cues are there, what each says for or against a voice is
+    limited smoothly to a learned number of nats: the trust in it. However sure the less trusted cue is, it cannot say
+    more than that, and decides only where the other one is in doubt.
 
     >>> sure, unsure = torch.tensor([[-9.0, 9.0]]), torch.tensor([[0.1, -0.1]])
     >>> there = torch.tensor([True])
@@ -58,8 +58,14 @@ class Trust(nn.Module):
     def forward(self, by_text: Tensor, by_voice: Tensor, has_text: Tensor, has_voice: Tensor) -> Tensor:
         """Log-odds (B, S) by text and by voice, and (B,) bool which cue is there -> (B, S)."""
         text, voice = (
-            limit * (said / limit).tanh()
+            _limited(said, limit)
             for said, limit in zip((by_text, by_voice), self.log_limits.exp(), strict=True)
         )
         both = (has_text & has_voice).unsqueeze(1)
         return torch.where(both, text + voice, by_text + by_voice)  # a missing cue says 0
+
+
+def _limited(said: Tensor, limit: Tensor) -> Tensor:
+    """Log-odds (B, S): what they have in common, and what sets each apart, both smoothly within ± the limit."""
+    common = said.mean(1, keepdim=True)
+    return limit * ((common / limit).tanh() + ((said - common) / limit).tanh())

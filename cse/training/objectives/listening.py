@@ -26,7 +26,7 @@ class Listening(Objective[TargetExtractor]):
 
     Args:
         error_db: Of the worst made-up separation; each mixture draws its own from 0 to this.
-        ramp_steps: Steps in which what is wrong with the voices rises from nothing: words are learned from clear speech.
+        ramp_steps: Steps in which what is wrong with the voices rises from nothing: words are learned from clear ones.
         wrong_enrollments: Share of made-up wrong enrollments, from which a selector that has both cues learns how far
             to trust them.
     """
@@ -39,7 +39,7 @@ class Listening(Objective[TargetExtractor]):
         *,
         error_db: float = 12.0,
         ramp_steps: int = 0,
-        wrong_enrollments: float = 0.6,
+        wrong_enrollments: float = 0.5,
     ) -> None:
         super().__init__()
         self.error_db = error_db
