@@ -14,7 +14,8 @@ from cse.models.cues.cue import Cue
 class Listener(nn.Module, ABC):
     """Compares what an estimate sounds like with what a cue says.
 
-    Every estimate is heard with the same weights, so that its score does not depend on the order of the estimates. The score is a cosine with a learned scale and offset: log-odds that it fits.
+    Every estimate is heard with the same weights, so that its score does not depend on the order of the estimates.
+    The score is a cosine with a learned scale and offset: log-odds that it fits.
 
     Args:
         cue_width: Width of a cue token, D.
