@@ -173,8 +173,8 @@ class RirBank:
         _check_rate(sample_rate, self.sample_rate)
         if talkers > self.talkers:
             raise ConfigError(
-                f"bank {self.folder}: got rooms of {self.talkers} talkers, expected {talkers} or more;"
-                f" make one with talkers={talkers}"
+                f"bank {self.folder}: got rooms of {self.talkers} talkers, expected {talkers} or more, one of them for"
+                f" the noise where noise.in_room puts it there; make one with talkers={talkers}"
             )
 
     def _record(self, number: int) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
     audio/<index>-<utterance>/
         mixture.wav  target.wav  interferer1.wav …  noise.wav  reverberant.wav  before_channel.wav  item.jsonl
+        mixture_array.wav  target_array.wav
 
 The parts that the mixture is the sum of are the target as it is in the mixture, the interferers and the noise; they
 are rounded to 16 bit first and added up then, so the sum is exact to the bit. Where the dry or the early target is
 asked for, `target.wav` is that, aligned with the mixture (the delay of the direct path is kept) and at the level it
 has in it; `reverberant.wav` is then the target as it is in the mixture. Where a channel changes the mixture, the sum
-is `before_channel.wav`.
+is `before_channel.wav`. All of these are at the reference microphone; where there are more, `mixture_array.wav` (before
+the channel) and `target_array.wav` have a track for each, the reference first.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ from simulate.sound import Acoustics, Sound
 _ITEM = "item.jsonl"
 # keys with names of files beside the mixture: manifests rewrite the paths of the contract's keys only
 TARGET_IN_MIXTURE, BEFORE_CHANNEL = "target_in_mixture", "mixture_before_channel"
+MIXTURE_ARRAY, TARGET_ARRAY = "mixture_array", "target_array"
+_BESIDE = (TARGET_IN_MIXTURE, BEFORE_CHANNEL, MIXTURE_ARRAY, TARGET_ARRAY)
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def finished(place: Path) -> Mixture | None:
         record = read_mixtures(item)[0]
     except ManifestError:  # a file that it names is gone, or the record is damaged: made anew
         return None
-    beside = [record.extra.get(key) for key in (TARGET_IN_MIXTURE, BEFORE_CHANNEL)]
+    beside = [record.extra.get(key) for key in _BESIDE]
     return record if all(name is None or (place / name).is_file() for name in beside) else None
 
 
@@ -92,18 +96,25 @@ def _write(plan: Plan, sound: Sound, folder: Path, sample_rate: int, audio_forma
         write_audio(path, waveform, sample_rate)
         return path
 
-    mixture, extra = sound.mixture, _about(plan, sound, sample_rate)
+    array, extra = sound.mixture, _about(plan, sound, sample_rate)
+    mixture = array[0]
     if sound.target is not None and sound.target_in_mixture is not sound.target:
         assert sound.target_in_mixture is not None
-        extra[TARGET_IN_MIXTURE] = store("reverberant", sound.target_in_mixture).name
+        extra[TARGET_IN_MIXTURE] = store("reverberant", sound.target_in_mixture[0]).name
     if sound.received is not None:
         extra[BEFORE_CHANNEL] = store("before_channel", mixture).name
+    if len(array) > 1:
+        extra[MIXTURE_ARRAY] = store("mixture_array", array).name
+        if sound.target is not None:
+            extra[TARGET_ARRAY] = store("target_array", sound.target).name
     return Mixture(
         id=plan.id,
         mixture=store("mixture", mixture if sound.received is None else sound.received),
-        target=None if sound.target is None else store("target", sound.target),
-        interferers=tuple(store(f"interferer{n}", part) for n, part in enumerate(sound.interferers, start=1)),
-        noise=None if sound.ambience is None else store("noise", sound.ambience.waveform),
+        target=None if sound.target is None else store("target", sound.target[0]),
+        interferers=tuple(
+            store(f"interferer{number}", part[0]) for number, part in enumerate(sound.interferers, start=1)
+        ),
+        noise=None if sound.ambience is None else store("noise", sound.ambience.waveform[0]),
         sample_rate=sample_rate,
         duration_s=len(mixture) / sample_rate,
         history=plan.asked.history,

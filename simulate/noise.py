@@ -26,6 +26,8 @@ class NoiseConfig:
         folder: Recordings to draw from are all audio files in this folder and its subfolders.
         files: Or these recordings; either the folder or the files.
         snr_db: Energy of all talkers together over that of the noise, [lowest, highest], drawn uniformly.
+        in_room: Where there is a room, the noise comes from a place in it, as one more talker would; otherwise it is
+            added as it was recorded.
 
     Raises:
         ConfigError: Neither a folder nor files, or both; or a reversed range.
@@ -34,6 +36,7 @@ class NoiseConfig:
     folder: Path | None = None
     files: tuple[Path, ...] = ()
     snr_db: Range = (0.0, 10.0)
+    in_room: bool = True
 
     def __post_init__(self) -> None:
         if (self.folder is None) == (not self.files):

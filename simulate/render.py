@@ -169,6 +169,7 @@ def _settings(manifest: Path, acoustics: Acoustics, config: RenderConfig) -> dic
     del options["limit"]
     options["noise"] = config.noise and {
         "snr_db": config.noise.snr_db,
+        "in_room": config.noise.in_room,
         "files": _digest("\n".join(path.name for path in acoustics.noise).encode()),
     }
     options["bank"] = acoustics.bank and _bank(acoustics.bank)

@@ -68,7 +68,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Ambience:
-    """Noise (T,) float32, how much weaker it is than all talkers together, and the recording it is from."""
+    """Noise (M, T) float32, how much weaker it is than all talkers together, and the recording it is from."""
 
     waveform: np.ndarray
     snr_db: float
@@ -77,7 +77,9 @@ class Ambience:
 
 @dataclass(frozen=True)
 class Sound:
-    """The parts of one mixture on the 16-bit grid, each (T,) float32, and where they sounded.
+    """The parts of one mixture on the 16-bit grid, each (M, T) float32, and where they sounded.
+
+    M is the number of microphones, 1 without a room; the first one is the reference.
 
     Attributes:
         target: What is wanted; None where nobody continues the history.
@@ -87,7 +89,7 @@ class Sound:
         begins: The sample with which each talker begins.
         scene: The room; None where there is none.
         channel: What happens to the mixture; None where there is no channel.
-        received: The mixture behind the channel; None where nothing happens to it.
+        received: The mixture at the reference, (T,), behind the channel; None where nothing happens to it.
     """
 
     target: np.ndarray | None
@@ -101,7 +103,7 @@ class Sound:
 
     @property
     def mixture(self) -> np.ndarray:
-        """The sum of the parts: (T,) float32."""
+        """The sum of the parts: (M, T) float32."""
         parts = list(self.interferers)
         if self.target_in_mixture is not None:
             parts.append(self.target_in_mixture)
@@ -128,7 +130,11 @@ class Acoustics:
         self.noise = config.noise.recordings() if config.noise else ()
         self.bank = None if config.bank is None else RirBank.load(config.bank, split=bank_split)
         if self.bank is not None:
-            self.bank.check(sample_rate=config.sample_rate, talkers=talkers)
+            self.bank.check(sample_rate=config.sample_rate, talkers=talkers + self._places_of_noise)
+
+    @property
+    def _places_of_noise(self) -> int:
+        return int(self.config.noise is not None and self.config.noise.in_room)
 
     def sound(self, plan: Plan) -> Sound:
         """Make the parts of a mixture: a function of the plan and of what this object was made with.
@@ -140,11 +146,8 @@ class Acoustics:
         begins = plan.timing.begins([len(speech) for speech in dry])
         dry = [np.pad(speech, (begin, 0)) for speech, begin in zip(dry, begins, strict=True)]
         scene = self._scene(plan)
-        sources = [
-            speech if scene is None else convolve(speech, scene.rirs.reverberant[place, 0])
-            for place, speech in enumerate(dry)
-        ]
-        ambience = self._ambience(plan, max(len(source) for source in sources))
+        sources = [_heard(speech, scene, place) for place, speech in enumerate(dry)]
+        ambience = self._ambience(plan, max(source.shape[1] for source in sources), scene)
         wanted = None if scene is None or plan.target is None else self._wanted(dry[0], scene.rirs)
         parts = self._levelled(sources, plan.snr_db, ambience, wanted)
         noise = None if ambience is None else replace(ambience, waveform=parts[len(sources)])
@@ -179,22 +182,30 @@ class Acoustics:
             banked = self.bank.room(int(rng.integers(len(self.bank))))
             return Scene(banked.room, banked.rirs(sample_rate), banked.index)
         if self.config.rooms is not None:
-            room = sample_room(self.config.rooms, rng, talkers=len(plan.talkers))
+            room = sample_room(self.config.rooms, rng, talkers=len(plan.talkers) + self._places_of_noise)
             return Scene(room, room.rirs(sample_rate))
         return None
 
     def _wanted(self, dry: np.ndarray, rirs: Rirs) -> np.ndarray | None:
-        """The target, where only a part of what is heard of it is asked for; at the level of the whole."""
+        """The target (M, T), where only a part of what is heard of it is asked for; at the level of the whole."""
         if self.config.target == "reverberant":
             return None
-        return convolve(dry, (rirs.direct if self.config.target == "dry" else rirs.early)[0, 0])
+        return convolve(dry, (rirs.direct if self.config.target == "dry" else rirs.early)[0])
 
-    def _ambience(self, plan: Plan, samples: int) -> Ambience | None:
-        if self.config.noise is None:
+    def _ambience(self, plan: Plan, samples: int, scene: Scene | None) -> Ambience | None:
+        config = self.config.noise
+        if config is None:
             return None
         rng = plan.random(NOISE)
-        snr_db = float(rng.uniform(*self.config.noise.snr_db))
-        waveform, path = sample_noise(self.noise, samples, self.config.sample_rate, rng)
+        snr_db = float(rng.uniform(*config.snr_db))
+        rirs = None if scene is None or not config.in_room else scene.rirs.reverberant[len(plan.talkers)]
+        # it was there before the mixture began
+        before = 0 if rirs is None else rirs.shape[1] - 1
+        recorded, path = sample_noise(self.noise, before + samples, self.config.sample_rate, rng)
+        if rirs is not None:
+            waveform = convolve(recorded, rirs)[:, before : before + samples]
+        else:
+            waveform = np.tile(recorded, (1 if scene is None else len(scene.room.microphones_m), 1))
         return Ambience(waveform, snr_db, path.name)
 
     def _levelled(
@@ -204,42 +215,67 @@ class Acoustics:
         ambience: Ambience | None,
         wanted: np.ndarray | None,
     ) -> list[np.ndarray]:
-        """Talkers, then the noise, then the wanted part of the first talker: as loud and as long as in the mixture."""
+        """Talkers, then the noise, then the wanted part of the first talker: as loud and as long as in the mixture.
+
+        Levels are those at the reference microphone.
+        """
         mixed = mix(
-            sources,
+            [source[0] for source in sources],
             snr_db,
-            noise=None if ambience is None else ambience.waveform,
+            noise=None if ambience is None else ambience.waveform[0],
             noise_snr_db=0.0 if ambience is None else ambience.snr_db,
         )
-        parts = list(mixed.sources) if mixed.noise is None else [*mixed.sources, mixed.noise]
+        parts = [_scaled_alike(source, scaled) for source, scaled in zip(sources, mixed.sources, strict=True)]
+        if ambience is not None and mixed.noise is not None:
+            parts.append(_scaled_alike(ambience.waveform, mixed.noise))
+        summed = len(parts)
         if wanted is not None:
-            loudest = int(np.argmax(np.abs(sources[0])))
-            # as the whole target was scaled
-            parts.append(wanted * (mixed.sources[0, loudest] / sources[0][loudest]))
-        return quantised([fit_length(part, len(mixed.mixture)) for part in parts])
+            parts.append(wanted * _gain(sources[0][0], mixed.sources[0]))  # as the whole target was scaled
+        samples = len(mixed.mixture)
+        return quantised([fit_length(part, samples) for part in parts], summed)
 
     def _sent(self, made: Sound, config: ChannelConfig, plan: Plan) -> Sound:
         channel = config.draw(plan.random(CHANNEL))
         if channel.changes_nothing:
             return replace(made, channel=channel)
-        return replace(made, channel=channel, received=channel.apply(made.mixture, self.config.sample_rate))
+        return replace(
+            made, channel=channel, received=channel.apply(made.mixture[0], self.config.sample_rate)
+        )
 
 
-def convolve(speech: np.ndarray, rir: np.ndarray) -> np.ndarray:
-    """What arrives of speech (T,) by an impulse response (T_h,): (T + T_h - 1,) float32."""
+def convolve(speech: np.ndarray, rirs: np.ndarray) -> np.ndarray:
+    """What arrives of speech (T,) by impulse responses (M, T_h): (M, T + T_h - 1) float32."""
     from scipy.signal import fftconvolve
 
-    return np.asarray(fftconvolve(speech.astype(np.float64), rir.astype(np.float64)), np.float32)
+    return np.asarray(
+        fftconvolve(speech[None].astype(np.float64), rirs.astype(np.float64), axes=1), np.float32
+    )
 
 
-def quantised(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Round parts to 16 bit; turned down together first where one of them would be clipped.
+def quantised(parts: Sequence[np.ndarray], summed: int) -> list[np.ndarray]:
+    """Round parts to 16 bit; turned down together first where one, or the sum of the first `summed`, would be clipped.
 
-    >>> quantised([np.array([0.5, 0.1]), np.array([-1.98, 0.0])])[0].tolist()
+    >>> quantised([np.array([0.5, 0.1]), np.array([-1.98, 0.0])], summed=1)[0].tolist()
     [0.25, 0.04998779296875]
     """
-    loudest = max(float(np.max(np.abs(part))) for part in parts)
+    loudest = max(float(np.max(np.abs(part))) for part in [*parts, np.sum(parts[:summed], axis=0)])
     gain = min(1.0, _LOUDEST / loudest)
     return [
         np.round(part * (gain * _PCM_STEPS)).astype(np.float32) / np.float32(_PCM_STEPS) for part in parts
     ]
+
+
+def _heard(speech: np.ndarray, scene: Scene | None, place: int) -> np.ndarray:
+    """Speech (T,) at the microphones, (M, T)."""
+    return speech[None] if scene is None else convolve(speech, scene.rirs.reverberant[place])
+
+
+def _scaled_alike(heard: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """All microphones (M, T) scaled as the first one was to become `reference`, which is at least as long."""
+    others = fit_length(heard[1:], len(reference)) * _gain(heard[0], reference)
+    return np.concatenate([reference[None], others])
+
+
+def _gain(before: np.ndarray, after: np.ndarray) -> np.float32:
+    loudest = int(np.argmax(np.abs(before)))
+    return np.float32(after[loudest] / before[loudest])

@@ -196,7 +196,9 @@ def test_wrong_rate_or_too_few_talkers(folder: Path) -> None:
         bank.room(0).rirs(16000)
     with pytest.raises(ConfigError, match="at 8000 Hz, expected 16000 Hz"):
         bank.check(sample_rate=16000)
-    with pytest.raises(ConfigError, match="rooms of 2 talkers, expected 3 or more; make one with talkers=3"):
+    with pytest.raises(
+        ConfigError, match="rooms of 2 talkers, expected 3 or more, .*; make one with talkers=3"
+    ):
         bank.check(sample_rate=8000, talkers=3)
     bank.check(sample_rate=8000, talkers=2)
     with pytest.raises(IndexError, match="got room 20, expected 0 to 19"):

@@ -598,3 +598,60 @@ def test_options_go_before_the_preset(made_up_utterances: Path, tmp_path: Path) 
     assert main([*command, "preset=voice_note", "channel.opus_probability=0", "sample_rate=8000"]) == 0
     (record,) = read_mixtures(tmp_path / "mixtures.jsonl")
     assert record.extra["channel"]["opus_kbps"] is None and record.sample_rate == 8000
+
+
+# ---- several microphones, and noise that is somewhere
+
+
+def test_all_microphones_hear_the_mixture_the_reference_first(
+    made_up_utterances: Path, tmp_path: Path, noise: NoiseConfig
+) -> None:
+    rooms = RoomConfig(rt60_s=(0.15, 0.2), microphones=3, array_radius_m=0.3)
+    config = _config(noise, rooms, target="dry", limit=3)
+    for record in render(made_up_utterances, tmp_path, config, progress=False):
+        folder = record.mixture.parent
+        assert record.target is not None
+        for reference, name in ((record.mixture, "mixture_array"), (record.target, "target_array")):
+            array = _pcm(folder / record.extra[name])
+            assert array.shape == (len(_pcm(reference)), 3)
+            assert np.array_equal(array[:, 0], _pcm(reference))
+        # the dry target arrives at each microphone when it should, and as much weaker as its way is longer
+        target = _pcm(folder / record.extra["target_array"]).T / 2**15
+        room = record.extra["room"]
+        ways_m = np.linalg.norm(np.subtract(room["microphones_m"], room["talkers_m"][0]), axis=1)
+        for way_m, heard in zip(ways_m[1:], target[1:], strict=True):
+            lags = np.correlate(heard, target[0], "full")
+            later_s = (int(np.argmax(lags)) - len(heard) + 1) / record.sample_rate
+            assert later_s == pytest.approx((way_m - ways_m[0]) / SPEED_OF_SOUND_M_PER_S, abs=1.5 / 8000)
+            weaker = np.sqrt(np.mean(heard**2) / np.mean(target[0] ** 2))
+            assert weaker == pytest.approx(ways_m[0] / way_m, rel=0.1)
+
+
+def test_one_microphone_writes_no_array(made_up_utterances: Path, tmp_path: Path) -> None:
+    (record,) = render(made_up_utterances, tmp_path, _config(limit=1), progress=False)
+    assert not {"mixture_array", "target_array"} & set(record.extra)
+
+
+def test_noise_sounds_from_its_own_place_in_the_room(
+    made_up_utterances: Path, tmp_path: Path, noise: NoiseConfig
+) -> None:
+    rooms = RoomConfig(rt60_s=(0.3, 0.3), microphones=2, array_radius_m=0.4)
+    heard = {}
+    for in_room in (True, False):
+        config = _config(replace(noise, in_room=in_room), rooms, limit=2, audio_format="flac")
+        records = render(made_up_utterances, tmp_path / str(in_room), config, progress=False)
+        heard[in_room] = [_pcm(record.noise) for record in records if record.noise is not None]
+        places = [len(record.extra["room"]["talkers_m"]) for record in records]
+        assert places == ([3, 3] if in_room else [2, 2])
+    assert all(len(noises) == 2 for noises in heard.values())
+    # there from the first sample on, although its sound takes time to arrive
+    assert all(np.std(noise[:200]) > 0.3 * np.std(noise) for noise in heard[True])
+
+
+def test_a_bank_without_a_place_for_the_noise_is_refused(
+    made_up_utterances: Path, tmp_path: Path, noise: NoiseConfig, bank: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"expected 4 or more, one of them for the noise.*talkers=4"):
+        render(made_up_utterances, tmp_path, _config(noise, None, bank=bank, talkers=3), progress=False)
+    config = _config(replace(noise, in_room=False), None, bank=bank, talkers=3, limit=1)
+    assert len(render(made_up_utterances, tmp_path, config, progress=False)) == 1
