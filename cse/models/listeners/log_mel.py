@@ -45,16 +45,7 @@ class LogMel(nn.Module):
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """(..., T) float -> (..., bands, frames) float32."""
-        logs = self.energies(waveforms).log()
-        return (logs - logs.mean((-2, -1) if self.keep_colour else -1, keepdim=True)) / 3
-
-    def shares(self, voices: Tensor) -> Tensor:
-        """Voices (B, S, T) of one mixture -> (B, S, bands, frames) float32: log of what part of their sum each one is.
-
-        0 where a voice is alone; low where another one is louder there, as where it is only what leaked through.
-        """
-        energies = self.energies(voices)
-        return (energies / energies.sum(1, keepdim=True)).log() / 3
+        return self.normalised(self.energies(waveforms))
 
     def energies(self, waveforms: Tensor) -> Tensor:
         """(..., T) float -> (..., bands, frames) float32, above 0, as if all were equally loud."""
@@ -63,3 +54,16 @@ class LogMel(nn.Module):
             level = (waveforms.square().mean(-1, keepdim=True) + 1e-10).sqrt()
             energies: Tensor = self.spectrum(waveforms / level) + _FLOOR
             return energies
+
+    def normalised(self, energies: Tensor) -> Tensor:
+        """Energies (..., bands, frames) -> their logarithms around 0, of the same shape."""
+        logs = energies.log()
+        return (logs - logs.mean((-2, -1) if self.keep_colour else -1, keepdim=True)) / 3
+
+    @staticmethod
+    def shares(energies: Tensor) -> Tensor:
+        """Energies of the voices of a mixture (B, S, bands, frames) -> log of what part of their sum each one is.
+
+        0 where a voice is alone; low where another one is louder there, as where it is only what leaked through.
+        """
+        return (energies / energies.sum(1, keepdim=True)).log() / 3

@@ -63,7 +63,10 @@ class WordListener(Listener):
 
     def hear(self, estimates: Tensor) -> Tensor:
         """(B, S, T) float waveforms of any level -> (B, S, E) of length 1."""
-        frames = torch.cat([self.log_mel(estimates), self.log_mel.shares(estimates)], dim=-2).flatten(0, 1)
+        energies = self.log_mel.energies(estimates)
+        frames = torch.cat(
+            [self.log_mel.normalised(energies), self.log_mel.shares(energies)], dim=-2
+        ).flatten(0, 1)
         if self.training:
             frames = self.masking(frames.unsqueeze(1)).squeeze(1)
         occurred = F.relu(self.patterns(self.blocks(frames)).amax(-1))

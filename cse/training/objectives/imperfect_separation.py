@@ -40,11 +40,12 @@ def imperfectly_separated(
     spectra = spectra.unflatten(0, (batch, count))
     bins, frames = spectra.shape[-2:]
 
-    def noise(rows: int, columns: int) -> Tensor:
-        drawn = torch.randn(batch, count, rows, columns, generator=generator, device=talkers.device)
-        return F.interpolate(drawn, size=(bins, frames), mode="bilinear")
+    def noise(*places: int, size: tuple[int, int]) -> Tensor:
+        drawn = torch.randn(batch, count, *places, generator=generator, device=talkers.device)
+        return F.interpolate(drawn, size=size, mode="bilinear")
 
-    errors = noise(-(-bins // _BANDS), -(-frames // _FRAMES)) + noise(1, _CHANGES)
+    everywhere = noise(1, _CHANGES, size=(1, frames))
+    errors = everywhere + noise(-(-bins // _BANDS), -(-frames // _FRAMES), size=(bins, frames))
     level = (spectra.abs().square() + 1e-10).log() + _NATS_PER_DB * error_db.view(-1, 1, 1, 1) * errors
     estimates = level.softmax(1) * spectra.sum(1, keepdim=True)
     waveforms = torch.istft(estimates.flatten(0, 1), _WINDOW, _HOP, window=window, length=samples)
