@@ -355,3 +355,10 @@ def test_shards_at_another_rate_are_one_line(folder, tmp_path, capsys):
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "got mixtures of 2 talkers at 8000 Hz, expected 2 at 16000 Hz" in error
+
+
+@pytest.mark.slow  # loads the text encoder
+def test_a_model_under_cues_trains_from_shards(folder, tmp_path):
+    options = [*TINY, "experiment=cont_ext", f"data.shards=[{folder}]", f"output={tmp_path}", "trainer.max_steps=1"]
+    assert main(["train", *options, f"data.validation_shards=[{folder}/shard-000003.tar]"]) == 0
+    assert (tmp_path / "model" / "config.json").is_file()
