@@ -1,4 +1,4 @@
-"""Objectives: made-up separations, targets that are absent, and which weights have a part in a loss."""
+"""Objectives: made-up leaks at their level, targets that are absent, and which weights have a part in a loss."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from cse.errors import ConfigError
 from cse.history import Turn
 from cse.models.target_extractor import TargetExtractor
 from cse.testing.corpus import speech_like
-from cse.training.losses import level_db, neg_si_snr
+from cse.training.losses import level_db
 from cse.training.objectives.cues import encode_cues
 from cse.training.objectives.extraction import Extraction
-from cse.training.objectives.imperfect_separation import imperfectly_separated
 from cse.training.objectives.listening import Listening
 from cse.training.objectives.objective import Batch
 from cse.training.objectives.selection import Selection
@@ -112,66 +111,45 @@ def batch_of(*targets: int, seconds: float = 0.4) -> Batch:
     }  # fmt: skip
 
 
-def si_sdr_db(estimates: Tensor, talkers: Tensor) -> Tensor:
-    return -neg_si_snr(estimates.flatten(0, 1), talkers.flatten(0, 1)).unflatten(0, talkers.shape[:2])
-
-
-def voices_of(mixtures: int, talkers: int) -> Tensor:
-    """(B, S, T), a second long."""
-    spoken = [
-        speech_like(1.0, talker=talker, sample_rate=16000, seed=mixture)
-        for mixture in range(mixtures)
-        for talker in range(talkers)
-    ]
-    return torch.stack([torch.from_numpy(voice) for voice in spoken]).unflatten(0, (mixtures, talkers))
+def leaks_db(objective: Listening, batch: Batch) -> Tensor:
+    """Level of what was added to each talker, against that talker, (B, S)."""
+    talkers = batch["talkers"]
+    leak = objective._leaky(batch) - talkers
+    return 10 * (leak.square().mean(-1) / talkers.square().mean(-1)).log10()
 
 
 @pytest.mark.parametrize("talkers", [2, 3])
-def test_a_made_up_separation_is_as_bad_as_its_error_and_never_worse_than_none(talkers):
+@pytest.mark.parametrize("level", [-30.0, -12.0, 0.0])
+def test_a_leak_has_the_level_that_was_asked_for(talkers, level):
     torch.manual_seed(0)
-    voices = voices_of(4, talkers)
-    mixture = voices.sum(1, keepdim=True).expand_as(voices)
-    found = [
-        si_sdr_db(imperfectly_separated(voices, torch.full((4,), error_db)), voices).mean()
-        for error_db in (0.0, 6.0, 12.0, 24.0)
-    ]
-    assert found == sorted(found, reverse=True)
-    assert found[0] > found[-1] + 3
-    assert found[1] > si_sdr_db(mixture, voices).mean()
+    loudness = torch.logspace(-2, 0, talkers).view(1, -1, 1)
+    batch = {"talkers": loudness * torch.randn(4, talkers, RATE)}
+    for objective in (Listening(leak_db=(level, level)).train(), Listening(leak_db=(level, level)).eval()):
+        assert (leaks_db(objective, batch) - level).abs().max() < 0.1
 
 
-def test_a_made_up_separation_is_worse_for_a_while():
+def test_a_leak_is_of_the_others_and_of_nobody_where_all_others_are_silent():
+    batch = {"talkers": torch.stack([torch.randn(1, RATE), torch.zeros(1, RATE)], dim=1)}
+    voices = Listening(leak_db=(-6.0, -6.0))._leaky(batch)
+    assert torch.equal(voices[0, 0], batch["talkers"][0, 0])
+    assert torch.isfinite(voices).all()
+    one, other = torch.sin(torch.arange(RATE) * 0.1), torch.sin(torch.arange(RATE) * 0.37)
+    mixed = Listening(leak_db=(-6.0, -6.0))._leaky({"talkers": torch.stack([one, other])[None]})[0, 0]
+    assert torch.allclose(mixed, one + 10 ** (-6 / 20) * other, atol=2e-3)
+
+
+def test_leaks_rise_from_clear_speech_over_the_whole_range():
     torch.manual_seed(0)
-    voices = voices_of(4, 2)
-    error = imperfectly_separated(voices, torch.full((4,), 12.0)) - voices
-    by_tenth = error.unflatten(-1, (10, -1)).square().mean(-1)
-    assert (10 * (by_tenth.amax(-1) / by_tenth.amin(-1)).log10()).mean() > 5
-
-
-def test_a_made_up_separation_of_silence_is_finite():
-    voices = torch.stack([torch.randn(1, 8000), torch.zeros(1, 8000)], dim=1)
-    estimates = imperfectly_separated(voices, torch.tensor([6.0]))
-    assert torch.isfinite(estimates).all()
-    assert si_sdr_db(estimates, voices)[0, 0] > 20
-
-
-def test_words_are_learned_from_clear_speech_first():
-    torch.manual_seed(0)
-    batch = {"talkers": voices_of(8, 2)}
-    objective = Listening(ramp_steps=100).train()
-    rising = []
-    for steps in (0, 50, 100, 1000):
+    batch = {"talkers": torch.randn(64, 2, 800)}
+    objective = Listening(leak_db=(-30.0, -10.0), ramp_steps=100).train()
+    for steps, loudest in ((0, -30.0), (50, -20.0), (100, -10.0), (1000, -10.0)):
         objective.steps.fill_(steps)
-        torch.manual_seed(0)
-        rising.append((objective._separated(batch) - batch["talkers"]).square().mean().item())
-    assert rising[0] == 0
-    assert rising[0] < rising[1] < rising[2]
-    assert rising[3] == rising[2]
-
-
-def test_in_evaluation_the_made_up_separation_is_always_the_same():
-    batch, objective = {"talkers": voices_of(2, 2)}, Listening(ramp_steps=100).eval()
-    assert torch.equal(objective._separated(batch), objective._separated(batch))
+        found = leaks_db(objective, batch)
+        assert -30.1 < found.min() < -30 + 0.1 * (loudest + 30) + 0.1
+        assert loudest - 0.1 * (loudest + 30) - 0.1 < found.max() < loudest + 0.1
+    assert torch.allclose(leaks_db(objective.eval(), batch), torch.tensor(-15.0), atol=0.1)
+    objective.steps.fill_(0)  # what is measured does not depend on how far the training is
+    assert torch.allclose(leaks_db(objective, batch), torch.tensor(-15.0), atol=0.1)
 
 
 COMBINATIONS = [

@@ -143,7 +143,7 @@ def test_what_was_trained_extracts(experiment, backbone, corpus, reader, tmp_pat
 def test_a_run_that_was_stopped_goes_on_as_if_nothing_had_happened(
     experiment, extra, corpus, reader, tmp_path
 ):
-    """With all that has a state: batch norm, dropout, masking, made-up errors and their ramp, an average of weights."""
+    """With all that has a state: batch norm, dropout, masking, made-up leaks and their ramp, an average of weights."""
     options = [*options_of(experiment, reader), *corpus, "trainer.checkpoint_every_steps=3", *extra]
     train(tmp_path / "whole", *options, "optimizer.total_steps=7", "trainer.max_steps=7")
     # stopped in the middle of the first epoch, then in the middle of the second

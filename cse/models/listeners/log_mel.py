@@ -44,26 +44,9 @@ class LogMel(nn.Module):
         )
 
     def forward(self, waveforms: Tensor) -> Tensor:
-        """(..., T) float -> (..., bands, frames) float32."""
-        return self.normalised(self.energies(waveforms))
-
-    def energies(self, waveforms: Tensor) -> Tensor:
-        """(..., T) float -> (..., bands, frames) float32, above 0, as if all were equally loud."""
+        """(B, T) float -> (B, bands, frames) float32."""
         with torch.autocast(waveforms.device.type, enabled=False):
             waveforms = waveforms.float()
             level = (waveforms.square().mean(-1, keepdim=True) + 1e-10).sqrt()
-            energies: Tensor = self.spectrum(waveforms / level) + _FLOOR
-            return energies
-
-    def normalised(self, energies: Tensor) -> Tensor:
-        """Energies (..., bands, frames) -> their logarithms around 0, of the same shape."""
-        logs = energies.log()
-        return (logs - logs.mean((-2, -1) if self.keep_colour else -1, keepdim=True)) / 3
-
-    @staticmethod
-    def shares(energies: Tensor) -> Tensor:
-        """Energies of the voices of a mixture (B, S, bands, frames) -> log of what part of their sum each one is.
-
-        0 where a voice is alone; low where another one is louder there, as where it is only what leaked through.
-        """
-        return (energies / energies.sum(1, keepdim=True)).log() / 3
+            logs = (self.spectrum(waveforms / level) + _FLOOR).log()
+            return (logs - logs.mean((1, 2) if self.keep_colour else 2, keepdim=True)) / 3

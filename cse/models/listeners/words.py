@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torchaudio
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,9 +17,8 @@ class WordListener(Listener):
     """Hears words that the history makes likely: convolutions over log mel energies, then the maximum over time.
 
     Each feature of the last layer answers to some sound pattern of a third of a second, and its maximum says
-    whether that pattern occurred anywhere. So that it does not take what leaked through for what a voice said, it is
-    told where each voice is louder than the others. What was heard and what was told meet as in a two-tower retrieval
-    model. Stripes of bands and times are masked in training (Park et al., SpecAugment, 2019).
+    whether that pattern occurred anywhere. What was heard and what was told meet as in a two-tower retrieval model.
+    Stripes of bands and times are masked in training (Park et al., SpecAugment, 2019).
 
     Args:
         cue_width: Width of a cue token, D.
@@ -52,7 +50,7 @@ class WordListener(Listener):
             *(torchaudio.transforms.TimeMasking(round(0.2 / _HOP_S), iid_masks=True) for _ in range(2)),
         )
         self.blocks = nn.Sequential(
-            Block(inputs=2 * _BANDS, outputs=hidden, stride=1, dropout=dropout),
+            Block(inputs=_BANDS, outputs=hidden, stride=1, dropout=dropout),
             Block(inputs=hidden, outputs=hidden, stride=2, dropout=dropout),
             Block(inputs=hidden, outputs=hidden, stride=2, dropout=dropout),
             Block(inputs=hidden, outputs=hidden, stride=1, dropout=dropout),
@@ -63,10 +61,7 @@ class WordListener(Listener):
 
     def hear(self, estimates: Tensor) -> Tensor:
         """(B, S, T) float waveforms of any level -> (B, S, E) of length 1."""
-        energies = self.log_mel.energies(estimates)
-        frames = torch.cat(
-            [self.log_mel.normalised(energies), self.log_mel.shares(energies)], dim=-2
-        ).flatten(0, 1)
+        frames = self.log_mel(estimates.flatten(0, 1))
         if self.training:
             frames = self.masking(frames.unsqueeze(1)).squeeze(1)
         occurred = F.relu(self.patterns(self.blocks(frames)).amax(-1))

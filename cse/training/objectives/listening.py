@@ -13,7 +13,6 @@ from cse.models.selectors.trusting import TrustingSelector
 from cse.models.target_extractor import TargetExtractor, Voices
 from cse.training.losses import contrastive_loss, neg_si_snr
 from cse.training.objectives.cues import encode_cues, mean_over, place_in_batch, target_of
-from cse.training.objectives.imperfect_separation import imperfectly_separated
 from cse.training.objectives.objective import Batch, Objective
 from cse.training.objectives.trust import trust_loss
 
@@ -21,12 +20,13 @@ from cse.training.objectives.trust import trust_loss
 class Listening(Objective[TargetExtractor]):
     """Which voice belongs to which history, and to which enrollment, without separating: many times as many a second.
 
-    An imperfect separation is made up (`imperfectly_separated`). What comes out is a start for
+    An imperfect separation is made up: each true talker with a leak of the others. What comes out is a start for
     the training of the whole model.
 
     Args:
-        error_db: Of the worst made-up separation; each mixture draws its own from 0 to this.
-        ramp_steps: Steps in which what is wrong with the voices rises from nothing: words are learned from clear ones.
+        leak_db: Range of the leak's level against the talker, in dB.
+        ramp_steps: Steps in which the upper end of that range rises from the lower one: words are learned from clear
+            speech first.
         wrong_enrollments: Share of made-up wrong enrollments, from which a selector that has both cues learns how far
             to trust them.
     """
@@ -37,12 +37,12 @@ class Listening(Objective[TargetExtractor]):
     def __init__(
         self,
         *,
-        error_db: float = 12.0,
+        leak_db: tuple[float, float] = (-30.0, -5.0),
         ramp_steps: int = 0,
         wrong_enrollments: float = 0.5,
     ) -> None:
         super().__init__()
-        self.error_db = error_db
+        self.leak_db = leak_db
         self.ramp_steps = ramp_steps
         self.wrong_enrollments = wrong_enrollments
         self.register_buffer(
@@ -63,7 +63,7 @@ class Listening(Objective[TargetExtractor]):
             )
         assert model.text_cue is not None, "selectors that listen read histories"
         self.steps += 1
-        voices = self._separated(batch)
+        voices = self._leaky(batch)
         histories = model.text_cue([history for histories in batch["histories"] for history in histories])
         words = selector.listener(voices, histories)
         talker = torch.arange(len(histories.present), device=words.device)
@@ -75,8 +75,9 @@ class Listening(Objective[TargetExtractor]):
             terms["voices"] = contrastive_loss(alike.flatten(0, 1), place_in_batch(enrolled, alike.shape[1]))
             terms["trust"] = trust_loss(
                 selector.trust,
-                words.unflatten(2, voices.shape[:2]),
-                alike,
+                # the listeners learn from their own losses: here the voice would let them neglect the words
+                words.detach().unflatten(2, voices.shape[:2]),
+                alike.detach(),
                 histories.present.view(voices.shape[:2]),
                 enrolled,
                 wrong=self.wrong_enrollments,
@@ -85,20 +86,21 @@ class Listening(Objective[TargetExtractor]):
 
     def measure(self, model: TargetExtractor, batch: Batch) -> dict[str, Tensor]:
         """Whether the right voice is chosen, and by how many dB that one is above the mixture."""
-        target, voices = target_of(batch), self._separated(batch)
+        target, voices = target_of(batch), self._leaky(batch)
         chosen = model.judge(Voices(voices), **encode_cues(model, batch)).logits[:, :-1].argmax(1)
         voice = voices[torch.arange(len(chosen)), chosen]
         improvement = neg_si_snr(batch["mixture"], target) - neg_si_snr(voice, target)
         right = (chosen == batch["target"]).float()
         return mean_over(batch["target"] >= 0, si_sdri_db=improvement, selection_accuracy=right)
 
-    def _separated(self, batch: Batch) -> Tensor:
-        """(B, S, T) talkers as a separator might leave them; in evaluation always the same."""
+    def _leaky(self, batch: Batch) -> Tensor:
+        """(B, S, T) talkers, each with the others a random number of dB below it; in evaluation the same number."""
         talkers: Tensor = batch["talkers"]
-        if not self.training:
-            generator = torch.Generator(talkers.device).manual_seed(0)
-            error_db = torch.full((len(talkers),), 0.75 * self.error_db, device=talkers.device)
-            return imperfectly_separated(talkers, error_db, generator)
+        others = talkers.sum(1, keepdim=True) - talkers
+        low, high = self.leak_db
         risen = min(1.0, float(self.steps) / max(1, self.ramp_steps))
-        separated = imperfectly_separated(talkers, self.error_db * torch.rand_like(talkers[:, 0, 0]))
-        return talkers + risen * (separated - talkers)
+        share = risen * torch.rand(talkers.shape[:2]) if self.training else torch.tensor(0.75)
+        leak_db = (low + (high - low) * share).to(talkers.device)
+        ratio = talkers.square().mean(-1) / (others.square().mean(-1) + 1e-8)
+        gain = ratio.sqrt() * 10 ** (leak_db / 20)
+        return talkers + gain.unsqueeze(-1) * others
