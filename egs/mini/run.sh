@@ -37,6 +37,11 @@ output=${output:-$here/exp$suffix}
 models=(separator contsep cont_ext h_cont_ext)
 [ "$experiment" = all ] || models=("$experiment")
 
+# wanted MODEL: whether that one is trained; h_cont_ext needs contsep
+wanted() {
+    [[ " ${models[*]} " = *" $1 "* ]] || { [ "$1" = contsep ] && [[ " ${models[*]} " = *" h_cont_ext "* ]]; }
+}
+
 run_stage() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 
 # train MODEL OPTION...: in the background; nothing to do if that model is there
@@ -82,10 +87,12 @@ if run_stage 2; then
     train separator
     [ "${models[*]}" = separator ] || train listener
     finish
-    for model in "${models[@]}"; do
-        [ "$model" = separator ] ||
-            train "$model" "trainer.init_from=['$output/listener/model','$output/separator/model']"
+    for model in contsep cont_ext; do
+        ! wanted "$model" || train "$model" "trainer.init_from=['$output/listener/model','$output/separator/model']"
     done
+    finish
+    # goes on from contsep, whose listener has learned what a separator leaves of voices
+    ! wanted h_cont_ext || train h_cont_ext "trainer.init_from=['$output/listener/model','$output/contsep/model']"
     finish
 fi
 

@@ -162,7 +162,7 @@ def test_no_process_survives_the_one_that_started_it(tmp_path, how):
             os.killpg(process.pid, how)  # as a terminal sends it: to all of them
         else:
             process.send_signal(how)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=90)
         assert process.returncode == (130 if how == signal.SIGINT else -how)
         assert b"Traceback" not in said
         assert wait_until(lambda: not any(map(alive, workers)))
