@@ -136,11 +136,13 @@ def test_a_closed_iterator_ends_its_workers_and_lets_them_tidy_up(tmp_path):
 SCRIPT = """
 from functools import partial
 from pathlib import Path
+import signal
 import sys
 from cse.engines.pool import Pool
 from cse.testing.work import linger
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it
     try:
         list(Pool(2).map(partial(linger, folder=Path(sys.argv[1])), range(9), name=str))
     except KeyboardInterrupt:
@@ -162,7 +164,7 @@ def test_no_process_survives_the_one_that_started_it(tmp_path, how):
             os.killpg(process.pid, how)  # as a terminal sends it: to all of them
         else:
             process.send_signal(how)
-        _, said = process.communicate(timeout=90)
+        _, said = process.communicate(timeout=30)
         assert process.returncode == (130 if how == signal.SIGINT else -how)
         assert b"Traceback" not in said
         assert wait_until(lambda: not any(map(alive, workers)))
