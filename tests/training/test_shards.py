@@ -359,6 +359,12 @@ def test_shards_at_another_rate_are_one_line(folder, tmp_path, capsys):
 
 @pytest.mark.slow  # loads the text encoder
 def test_a_model_under_cues_trains_from_shards(folder, tmp_path):
-    options = [*TINY, "experiment=cont_ext", f"data.shards=[{folder}]", f"output={tmp_path}", "trainer.max_steps=1"]
+    options = [
+        *TINY,
+        "experiment=cont_ext",
+        f"data.shards=[{folder}]",
+        f"output={tmp_path}",
+        "trainer.max_steps=1",
+    ]
     assert main(["train", *options, f"data.validation_shards=[{folder}/shard-000003.tar]"]) == 0
     assert (tmp_path / "model" / "config.json").is_file()
