@@ -153,7 +153,7 @@ def test_quick_run_from_nothing_to_the_voice(recipe: Path, tmp_path: Path):
     mixtures = read_mixtures(exp / "test" / "mixtures.jsonl")
     for model in ("separator", "contsep", "cont_ext", "h_cont_ext"):
         metrics = json.loads((exp / model / "history.json").read_text(encoding="utf-8"))
-        assert metrics["n"] == len(mixtures) // (2 if model == "separator" else 1) > 0
+        assert metrics["n"] == len(mixtures) // (3 if model == "separator" else 1) > 0
         assert metrics["n_failed"] == 0
         assert (exp / model / "report" / "index.html").stat().st_size > 1000
     separated = json.loads((exp / "separator" / "history.json").read_text(encoding="utf-8"))
