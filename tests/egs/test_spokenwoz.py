@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from cse.corpora.leaks import check_leaks
-from cse.manifest import Utterance, read_mixtures, read_utterances
+from cse.manifest import read_mixtures, read_utterances
 from cse.testing.distributed import write_spokenwoz
 
 
@@ -30,27 +30,6 @@ def corpus(tmp_path: Path) -> Path:
     return tmp_path / "corpus"
 
 
-def run(script: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, check=False)
-
-
-def prepare(local: Path, corpus: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    output = corpus.parent / "out" / "utterances.jsonl"
-    return run(local / "prepare.py", "--corpus", corpus, "--output", output, "--engine", "serial", *arguments)
-
-
-def prepared(local: Path, corpus: Path, *arguments: str) -> dict[str, Utterance]:
-    result = prepare(local, corpus, *arguments)
-    assert result.returncode == 0, result.stderr
-    return {
-        utterance.id: utterance for utterance in read_utterances(corpus.parent / "out" / "utterances.jsonl")
-    }
-
-
-def left_out(corpus: Path) -> dict[str, Any]:
-    return json.loads((corpus.parent / "out" / "left_out.json").read_text(encoding="utf-8"))
-
-
 def edit(corpus: Path, change: Callable[[dict[str, Any]], None], part: str = "train_dev") -> None:
     path = corpus / f"text_5700_{part}" / "data.json"
     data = json.loads(path.read_text(encoding="utf-8"))
@@ -58,7 +37,7 @@ def edit(corpus: Path, change: Callable[[dict[str, Any]], None], part: str = "tr
     path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
 
 
-def test_ids_splits_speakers_and_histories(local: Path, tmp_path: Path):
+def test_ids_splits_speakers_and_histories(local: Path, tmp_path: Path, prepared):
     corpus = tmp_path / "corpus"
     ids = write_spokenwoz(corpus, dialogues={"train": 2, "dev": 1, "test": 1}, turns=6)
     utterances = prepared(local, corpus)
@@ -71,7 +50,7 @@ def test_ids_splits_speakers_and_histories(local: Path, tmp_path: Path):
     check_leaks(list(utterances.values()), disjoint="speakers")
 
 
-def test_audio_is_the_speakers_channel_from_the_first_word_to_the_last(local: Path, corpus: Path):
+def test_audio_is_the_speakers_channel_from_the_first_word_to_the_last(local: Path, corpus: Path, prepared):
     call, rate = soundfile.read(corpus / "audio_5700_train_dev" / "MUL0000.wav", dtype="int16")
     for channel, turn in enumerate(("2_0_MUL0000", "3_1_MUL0000")):
         utterance = prepared(local, corpus)[turn]
@@ -82,20 +61,22 @@ def test_audio_is_the_speakers_channel_from_the_first_word_to_the_last(local: Pa
         assert np.array_equal(samples, call[start : start + rate, channel])
 
 
-def test_both_channels_as_in_the_papers_preparation_replace_those_of_one(local: Path, corpus: Path):
+def test_both_channels_as_in_the_papers_preparation_replace_those_of_one(local: Path, corpus: Path, prepared):
     one = soundfile.read(prepared(local, corpus)["2_0_MUL0000"].audio)[0]
     both = soundfile.read(prepared(local, corpus, "--channels", "mean")["2_0_MUL0000"].audio)[0]
     assert np.allclose(both, one / 2, atol=2e-4)  # the other one does not speak then
 
 
-def test_history_may_be_cut_to_its_last_turns(local: Path, corpus: Path):
+def test_history_may_be_cut_to_its_last_turns(local: Path, corpus: Path, prepared):
     utterances = prepared(local, corpus, "--max-history-turns", "2")
     texts = [utterances[f"{place}_{place % 2}_MUL0000"].text for place in (3, 4)]
     assert [turn.text for turn in utterances["5_1_MUL0000"].history] == texts
     assert not prepared(local, corpus, "--max-history-turns", "0")["5_1_MUL0000"].history
 
 
-def test_defects_are_left_out_by_name_and_their_words_stay_in_the_history(local: Path, corpus: Path):
+def test_defects_are_left_out_by_name_and_their_words_stay_in_the_history(
+    local: Path, corpus: Path, prepared, left_out
+):
     def spoil(data: dict[str, Any]) -> None:
         log = data["MUL0000"]["log"]
         log[0]["words"] = []
@@ -130,7 +111,7 @@ def test_defects_are_left_out_by_name_and_their_words_stay_in_the_history(local:
     assert len(utterances["5_1_MUL0001"].history) == 3
 
 
-def test_dialogues_known_as_broken_are_left_out_and_said(local: Path, corpus: Path):
+def test_dialogues_known_as_broken_are_left_out_and_said(local: Path, corpus: Path, prepare):
     broken = [
         "SNG0601",
         "SNG0646",
@@ -150,7 +131,9 @@ def test_dialogues_known_as_broken_are_left_out_and_said(local: Path, corpus: Pa
     assert not {utterance.dialogue for utterance in utterances} & set(broken)
 
 
-def test_overlapping_turns_are_kept_and_counted_where_they_share_a_channel(local: Path, corpus: Path):
+def test_overlapping_turns_are_kept_and_counted_where_they_share_a_channel(
+    local: Path, corpus: Path, prepared, left_out
+):
     def spoil(data: dict[str, Any]) -> None:
         data["MUL0000"]["log"][1]["words"][-1]["EndTime"] = 2900  # into the user's next turn: another channel
         data["MUL0001"]["log"][2]["words"][0]["BeginTime"] = 600  # into the user's first one
@@ -163,7 +146,7 @@ def test_overlapping_turns_are_kept_and_counted_where_they_share_a_channel(local
     }
 
 
-def test_texts_of_any_language_and_without_marks(local: Path, corpus: Path):
+def test_texts_of_any_language_and_without_marks(local: Path, corpus: Path, prepared):
     def spoil(data: dict[str, Any]) -> None:
         data["MUL0000"]["log"][0]["text"] = " El [unk] Niño,\n 北京  <unk> café "
 
@@ -172,7 +155,7 @@ def test_texts_of_any_language_and_without_marks(local: Path, corpus: Path):
     assert utterances["0_0_MUL0000"].text == utterances["1_1_MUL0000"].history[0].text == "El Niño, 北京 café"
 
 
-def test_too_much_left_out_is_an_error_that_says_what(local: Path, corpus: Path):
+def test_too_much_left_out_is_an_error_that_says_what(local: Path, corpus: Path, prepare, left_out):
     (corpus / "audio_5700_test" / "MUL0003.wav").unlink()
     result = prepare(local, corpus)
     assert result.returncode == 2
@@ -183,7 +166,7 @@ def test_too_much_left_out_is_an_error_that_says_what(local: Path, corpus: Path)
 
 
 @pytest.mark.parametrize("missing", ["audio_5700_test", "text_5700_train_dev/valListFile.json"])
-def test_what_is_missing_is_named_with_where_to_get_it(local: Path, corpus: Path, missing: str):
+def test_what_is_missing_is_named_with_where_to_get_it(local: Path, corpus: Path, missing: str, run):
     (corpus / missing).rename(corpus / "elsewhere")
     for script, options in (("check.py", ()), ("prepare.py", ("--output", corpus / "utterances.jsonl"))):
         result = run(local / script, "--corpus", corpus, *options)
@@ -192,7 +175,7 @@ def test_what_is_missing_is_named_with_where_to_get_it(local: Path, corpus: Path
         assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_list_of_another_corpus_is_an_error(local: Path, corpus: Path):
+def test_a_list_of_another_corpus_is_an_error(local: Path, corpus: Path, prepare):
     (corpus / "text_5700_train_dev" / "valListFile.json").write_text("PMUL0001.json\n")
     result = prepare(local, corpus)
     assert result.returncode == 2
@@ -221,7 +204,7 @@ def test_help_shows_every_option_with_its_default(repository: Path):
         assert f"  --{option} " in result.stdout
 
 
-def test_stage_0_names_the_recordings_that_are_missing(local: Path, corpus: Path):
+def test_stage_0_names_the_recordings_that_are_missing(local: Path, corpus: Path, run):
     (corpus / "audio_5700_train_dev" / "MUL0001.wav").unlink()
     result = run(local / "check.py", "--corpus", corpus)
     assert result.returncode == 2

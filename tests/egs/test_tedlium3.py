@@ -7,14 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
 from cse.corpora.leaks import check_leaks
-from cse.manifest import Utterance, read_mixtures, read_utterances
+from cse.manifest import read_mixtures
 from cse.testing.distributed import write_tedlium3
 
 TRAIN, DEV, TEST = "TalkerAC_2009", "TalkerAD_2009", "TalkerAE_2009"  # of the lists; all lie in legacy/train
@@ -31,33 +30,12 @@ def corpus(tmp_path: Path) -> Path:
     return tmp_path / "corpus"
 
 
-def run(script: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, check=False)
-
-
-def prepare(local: Path, corpus: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    output = corpus.parent / "out" / "utterances.jsonl"
-    return run(local / "prepare.py", "--corpus", corpus, "--output", output, "--engine", "serial", *arguments)
-
-
-def prepared(local: Path, corpus: Path, *arguments: str) -> dict[str, Utterance]:
-    result = prepare(local, corpus, *arguments)
-    assert result.returncode == 0, result.stderr
-    return {
-        utterance.id: utterance for utterance in read_utterances(corpus.parent / "out" / "utterances.jsonl")
-    }
-
-
-def left_out(corpus: Path) -> dict[str, Any]:
-    return json.loads((corpus.parent / "out" / "left_out.json").read_text(encoding="utf-8"))
-
-
 def write_talk(corpus: Path, talk: str, *lines: str, split: str = "train") -> None:
     text = "".join(f"{talk} 1 {line}\n" for line in lines)
     (corpus / "legacy" / split / "stm" / f"{talk}.stm").write_text(text, encoding="utf-8")
 
 
-def test_ids_splits_and_histories_by_the_lists_for_speaker_adaptation(local: Path, tmp_path: Path):
+def test_ids_splits_and_histories_by_the_lists_for_speaker_adaptation(local: Path, tmp_path: Path, prepared):
     corpus = tmp_path / "corpus"
     ids = write_tedlium3(corpus, talks={"train": 1, "dev": 1, "test": 1}, sentences=4)
     utterances = prepared(local, corpus)
@@ -71,7 +49,7 @@ def test_ids_splits_and_histories_by_the_lists_for_speaker_adaptation(local: Pat
 
 
 def test_the_legacy_partition_is_by_folder_and_trains_on_the_talks_of_the_test_lists(
-    local: Path, corpus: Path
+    local: Path, corpus: Path, prepared
 ):
     utterances = prepared(local, corpus, "--partition", "legacy").values()
     splits = {one.dialogue: one.split for one in utterances}
@@ -84,7 +62,7 @@ def test_the_legacy_partition_is_by_folder_and_trains_on_the_talks_of_the_test_l
     }
 
 
-def test_the_ids_of_published_segments_come_out_of_their_times(local: Path, corpus: Path):
+def test_the_ids_of_published_segments_come_out_of_their_times(local: Path, corpus: Path, prepared, left_out):
     # times of the published AmandaBurden_2014-0085115-0085524; in binary, 0.29 s are 28.999 hundredths
     write_talk(
         corpus,
@@ -99,7 +77,9 @@ def test_the_ids_of_published_segments_come_out_of_their_times(local: Path, corp
     assert left_out(corpus)["left_out"]["beyond the end"]["items"][0]["id"] == f"{TEST}-0085115-0085524"
 
 
-def test_sentences_of_training_talks_are_padded_but_never_into_each_other(local: Path, corpus: Path):
+def test_sentences_of_training_talks_are_padded_but_never_into_each_other(
+    local: Path, corpus: Path, prepared
+):
     lines = ("S 0.10 1.00 <o,f0,male> one", "S 1.00 2.00 <o,f0,male> two", "S 3.00 4.00 <o,f0,male> three")
     write_talk(corpus, TRAIN, *lines)
     write_talk(corpus, "TalkerAA_2009", *lines, split="dev")
@@ -120,7 +100,7 @@ def test_sentences_of_training_talks_are_padded_but_never_into_each_other(local:
             assert np.array_equal(audio(f"{talk}-{places}"), samples)
 
 
-def test_texts_are_without_marks_and_with_their_clitics(local: Path, corpus: Path):
+def test_texts_are_without_marks_and_with_their_clitics(local: Path, corpus: Path, prepared, left_out):
     write_talk(
         corpus,
         TEST,
@@ -137,7 +117,7 @@ def test_texts_are_without_marks_and_with_their_clitics(local: Path, corpus: Pat
     assert left_out(corpus)["kept"]["no text"]["count"] == 1
 
 
-def test_defects_are_left_out_by_name_and_the_rest_is_there(local: Path, corpus: Path):
+def test_defects_are_left_out_by_name_and_the_rest_is_there(local: Path, corpus: Path, prepared, left_out):
     write_talk(
         corpus,
         TEST,
@@ -174,7 +154,7 @@ def test_defects_are_left_out_by_name_and_the_rest_is_there(local: Path, corpus:
     assert [turn.text for turn in utterances[f"{TEST}-0000200-0000300"].history] == ["first", "nothing"]
 
 
-def test_too_much_left_out_is_an_error_that_says_what(local: Path, corpus: Path):
+def test_too_much_left_out_is_an_error_that_says_what(local: Path, corpus: Path, prepare):
     (corpus / "legacy" / "train" / "sph" / f"{DEV}.sph").write_bytes(b"ajkg, compressed")
     result = prepare(local, corpus)
     assert result.returncode == 2
@@ -183,7 +163,7 @@ def test_too_much_left_out_is_an_error_that_says_what(local: Path, corpus: Path)
 
 
 @pytest.mark.parametrize("missing", ["legacy/test/sph", "speaker-adaptation/dev.lst"])
-def test_what_is_missing_is_named_with_where_to_get_it(local: Path, corpus: Path, missing: str):
+def test_what_is_missing_is_named_with_where_to_get_it(local: Path, corpus: Path, missing: str, run):
     (corpus / missing).rename(corpus / "elsewhere")
     for script, options in (("check.py", ()), ("prepare.py", ("--output", corpus / "utterances.jsonl"))):
         result = run(local / script, "--corpus", corpus, *options)
@@ -192,7 +172,7 @@ def test_what_is_missing_is_named_with_where_to_get_it(local: Path, corpus: Path
         assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_talk_in_two_lists_is_an_error(local: Path, corpus: Path):
+def test_a_talk_in_two_lists_is_an_error(local: Path, corpus: Path, prepare):
     with (corpus / "speaker-adaptation" / "train.lst").open("a") as file:
         file.write(f"{TEST}\n")
     result = prepare(local, corpus)
@@ -229,7 +209,7 @@ def test_there_are_lists_for_2_and_3_talkers_only(repository: Path, tmp_path: Pa
     assert not (tmp_path / "exp").exists()
 
 
-def test_stage_0_names_the_talks_that_are_missing(local: Path, corpus: Path):
+def test_stage_0_names_the_talks_that_are_missing(local: Path, corpus: Path, run):
     (corpus / "legacy" / "train" / "sph" / f"{DEV}.sph").unlink()
     (corpus / "legacy" / "train" / "stm" / f"{TRAIN}.stm").unlink()
     result = run(local / "check.py", "--corpus", corpus)
