@@ -7,6 +7,8 @@ from asteroid.losses import PITLossWrapper, pairwise_neg_sisdr, singlesrc_neg_si
 from torch import Tensor
 from torch.nn import functional as F
 
+_TINY = 1e-10  # −100 dB, so that silence has a level
+
 
 def neg_si_snr(estimates: Tensor, targets: Tensor) -> Tensor:
     """Negative scale-invariant SNR in dB of (B, T) estimates against (B, T) targets -> (B,) float32.
@@ -42,6 +44,35 @@ def pit_neg_si_snr(estimates: Tensor, talkers: Tensor) -> tuple[Tensor, Tensor]:
     pairwise = pairwise_neg_sisdr(estimates.float(), talkers)
     loss, assigned = PITLossWrapper.find_best_perm(pairwise)
     return loss, assigned
+
+
+def pairwise_neg_snr(
+    estimates: Tensor, talkers: Tensor, mixture: Tensor, *, max_snr_db: float, silence_db: float
+) -> Tensor:
+    """Negative SNR in dB of every estimate for every talker; for one who is not there, the estimate's level.
+
+    Args:
+        estimates: (B, S, T) float.
+        talkers: (B, S, T) float, at their level in the mixture; all zero for those who are not there.
+        mixture: (B, T) float, what the level is relative to.
+        max_snr_db: Where the SNR levels off.
+        silence_db: Where the level does.
+
+    Returns:
+        (B, S, S) float32 of estimate i and talker j.
+
+    >>> talkers = torch.stack([torch.ones(100), torch.zeros(100)])[None]
+    >>> estimates = torch.stack([torch.zeros(100), 0.9 * torch.ones(100)])[None]
+    >>> pairwise_neg_snr(estimates, talkers, talkers.sum(1), max_snr_db=30, silence_db=-25).round().tolist()
+    [[[0.0, -25.0], [-20.0, -1.0]]]
+    """
+    energy = talkers.square().mean(-1)
+    missed = (estimates.unsqueeze(2) - talkers.unsqueeze(1)).square().mean(-1)
+    power = mixture.square().mean(-1)[:, None, None] + _TINY
+    there = (energy > 0).unsqueeze(1)
+    reference = torch.where(there, energy.unsqueeze(1), power)
+    floor = torch.where(there, 10 ** (-max_snr_db / 10), 10 ** (silence_db / 10))
+    return 10 * (missed / (reference + _TINY) + floor).log10()
 
 
 def level_db(estimates: Tensor, mixtures: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ class MixingConfig(ChannelConfig):
 
     Attributes:
         talkers: Talkers in a mixture, S.
+        count_weights: How often 1, 2, … S of them talk, relative to each other; the others are silent. Empty: all do.
         segment_s: Length of a mixture in seconds.
         padded: Every mixture is as long as that, with silence where talkers are short; false ends it with its last
             talker, and a batch with its longest mixture.
@@ -58,6 +59,7 @@ class MixingConfig(ChannelConfig):
     """
 
     talkers: int
+    count_weights: tuple[float, ...] = ()
     segment_s: float = 3.0
     padded: bool = True
     max_delay_s: float | None = None
@@ -83,6 +85,14 @@ class MixingConfig(ChannelConfig):
                 check_share(field.name, getattr(self, field.name))
         for name in ("overlap", "noise_snr_db", "rt60_s", "direct_to_reverberant_db"):
             check_range(name, getattr(self, name))
+        if self.count_weights and (
+            len(self.count_weights) != self.talkers
+            or min(self.count_weights) < 0
+            or not sum(self.count_weights) > 0
+        ):
+            raise ConfigError(
+                f"count_weights: got {list(self.count_weights)}, expected {self.talkers} numbers from 0 on, not all 0"
+            )
         if not self.speeds or not all(0.5 <= speed <= 2 for speed in self.speeds):
             raise ConfigError(f"speeds: got {list(self.speeds)}, expected factors from 0.5 to 2")
         if not 0 <= self.overlap[0] <= self.overlap[1] <= 1:
@@ -205,14 +215,23 @@ class DynamicMixtures(Mixtures):
             by_speaker[utterance.speaker].append(index)
         check_speakers(len(by_speaker), config.talkers)
         self._talkers = config.talkers
+        weights = np.array(config.count_weights)
+        self._counts = weights / weights.sum() if len(weights) else None
         self._speakers = list(by_speaker.values())
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        """`mixture` (T,) and `talkers` (S, T) float32 at the cache's rate, talkers as wanted, at their level in it."""
+        """`mixture` (T,) and `talkers` (S, T) float32 at the cache's rate, talkers as wanted, at their level in it.
+
+        Of talkers who are not there, the last ones, there is silence.
+        """
         rng = self._random(index)
-        chosen = rng.choice(len(self._speakers), self._talkers, replace=False)
+        count = self._talkers
+        if self._counts is not None:
+            count = 1 + int(rng.choice(self._talkers, p=self._counts))
+        chosen = rng.choice(len(self._speakers), count, replace=False)
         mixed = self._mixer.mixture([self._speakers[speaker] for speaker in chosen], rng)
-        return {"mixture": torch.from_numpy(mixed.mixture), "talkers": torch.from_numpy(mixed.talkers)}
+        talkers = F.pad(torch.from_numpy(mixed.talkers), (0, 0, 0, self._talkers - count))
+        return {"mixture": torch.from_numpy(mixed.mixture), "talkers": talkers}
 
 
 _SOUND = ("mixture", "talkers")

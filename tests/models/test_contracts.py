@@ -32,7 +32,7 @@ BACKBONES: dict[str, dict[str, Any]] = {
     },
     "band_split_rnn": {
         "_target_": "cse.models.backbones.band_split_rnn.BandSplitRNN",
-        "band_widths": [3, 4, 10], "width": 8, "hidden": 8, "repeats": 2,
+        "band_widths": [3, 4, 10], "width": 8, "hidden": 8, "repeats": 2, "attention_heads": 2,
     },
 }  # fmt: skip
 

@@ -61,6 +61,17 @@ def test_an_item_is_the_same_every_time_and_in_every_copy(speech):
     assert not torch.equal(one[5]["mixture"], dataset(speech, seed=1)[5]["mixture"])
 
 
+def test_as_many_talk_as_the_weights_say_and_the_others_are_silent(speech):
+    mixtures = dataset(speech, talkers=3, count_weights=(1, 0, 3))
+    items = [mixtures[index] for index in range(60)]
+    there = torch.stack([item["talkers"] for item in items]).abs().amax(-1) > 0
+    assert set(there.sum(1).tolist()) == {1, 3}
+    assert there[:, 0].all(), "who is not there comes last"
+    assert (there.sum(1) == 3).float().mean().item() == pytest.approx(0.75, abs=0.15)
+    for item in items[:5]:
+        assert torch.allclose(item["talkers"].sum(0), item["mixture"], atol=1e-6)
+
+
 def test_levels_follow_the_paper_s_rule(speech):
     # speed 1 and long segments leave whole utterances, over which the SNR is defined
     items = [dataset(speech, speeds=(1.0,), segment_s=8.0)[i]["talkers"].numpy() for i in range(40)]
@@ -372,6 +383,7 @@ def test_the_channel_s_share_is_drawn(speech):
         ({"speeds": (0.0,)}, r"speeds: got \[0.0\]"),
         ({"overlap": (0.5, 1.5)}, r"overlap: got \[0.5, 1.5\], expected ratios between 0 and 1"),
         ({"noise_snr_db": (10.0, 0.0)}, r"noise_snr_db: got \[10.0, 0.0\], expected \[lowest, highest\]"),
+        ({"count_weights": (1, 2, 3)}, r"count_weights: got \[1, 2, 3\], expected 2 numbers"),
         ({"padded": False}, r"padded: .* expected max_delay_s=SECONDS"),
         ({"bank": Path("rirs")}, r"bank: got rirs, .* expected reverberation_probability above 0"),
     ],

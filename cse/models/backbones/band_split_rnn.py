@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cse.models.backbones.backbone import Backbone
+from cse.models.backbones.frame_attention import FrameAttention
 from cse.models.cues.cue import Cue
 from cse.models.fusion.fusion import FusionFactory
 
@@ -24,6 +25,7 @@ class BandSplitRNN(Backbone):
         width: Features a band.
         hidden: LSTM units a direction.
         repeats: Number of repeats R.
+        attention_heads: Heads of an attention between whole frames at the end of each repeat; 0 leaves it out.
         fusion: How cues enter before each repeat; None for a backbone without cues.
         cue_width: Width of the cue tokens, D.
 
@@ -44,6 +46,7 @@ class BandSplitRNN(Backbone):
         width: int = 32,
         hidden: int = 64,
         repeats: int = 4,
+        attention_heads: int = 0,
         fusion: FusionFactory | None = None,
         cue_width: int | None = None,
     ) -> None:
@@ -65,7 +68,12 @@ class BandSplitRNN(Backbone):
             nn.Sequential(nn.GroupNorm(1, 2 * bins), nn.Conv1d(2 * bins, width, 1))
             for bins in self.band_widths
         )
-        self.repeats = nn.ModuleList(BandSplitRepeat(width=width, hidden=hidden) for _ in range(repeats))
+        self.repeats = nn.ModuleList(
+            BandSplitRepeat(
+                width=width, hidden=hidden, bands=len(self.band_widths), attention_heads=attention_heads
+            )
+            for _ in range(repeats)
+        )
         self.exits = nn.ModuleList(
             nn.Sequential(
                 nn.GroupNorm(1, width),
@@ -102,19 +110,24 @@ class BandSplitRNN(Backbone):
 
 
 class BandSplitRepeat(nn.Module):
-    """One pass along time and one across bands, each with a skip around it."""
+    """One pass along time, one across bands, and a look at all frames, each with a skip around it."""
 
-    def __init__(self, *, width: int, hidden: int) -> None:
+    def __init__(self, *, width: int, hidden: int, bands: int, attention_heads: int) -> None:
         super().__init__()
         self.time = ResidualLSTM(width=width, hidden=hidden)
         self.band = ResidualLSTM(width=width, hidden=hidden)
+        self.frames = (
+            FrameAttention(width=width, bands=bands, heads=attention_heads)
+            if attention_heads
+            else nn.Identity()
+        )
 
     def forward(self, state: Tensor) -> Tensor:
         """(B, bands, L, width) -> the same shape."""
         batch, bands, frames, _ = state.shape
         state = self.time(state.flatten(0, 1)).unflatten(0, (batch, bands))
         state = self.band(state.transpose(1, 2).flatten(0, 1)).unflatten(0, (batch, frames))
-        return state.transpose(1, 2)
+        return self.frames(state.transpose(1, 2))
 
 
 class ResidualLSTM(nn.Module):
