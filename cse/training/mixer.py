@@ -99,7 +99,7 @@ class Mixer:
             cut_probability=config.cut_probability,
         )
         pieces = timing.cut_to_shortest([self._shifted(piece, rng) for piece in pieces])
-        if timing.overlaps is None:
+        if not timing.overlaps:  # nor has a single talker anybody to overlap with
             begins = [self._begin(len(piece), rng) for piece in pieces]
         else:
             least = min(overlap.ratio for overlap in timing.overlaps)
