@@ -41,6 +41,10 @@ class CheckpointError(CseError):
     """A model cannot be loaded or saved: unknown name, wrong or truncated file, weights that do not fit."""
 
 
+class VoiceBookError(CseError):
+    """A file of stored voices cannot be read, or is none. It is never overwritten."""
+
+
 class MissingCueError(CseError):
     """The model needs a cue (history, enrollment) that was not given."""
 

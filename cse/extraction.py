@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cse.audio import write_audio
+
+if TYPE_CHECKING:
+    from cse.voice_book import Learning
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Extraction:
         real_time_factor: Seconds of work over seconds of audio.
         model: Name of the model.
         warnings: What the user should know, one sentence each.
+        learning: Whether a voice book learnt from it; None where there was none.
     """
 
     waveform: np.ndarray
@@ -57,13 +61,15 @@ class Extraction:
     real_time_factor: float
     model: str
     warnings: list[str] = field(default_factory=list)
+    learning: Learning | None = None
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the voice; the suffix says the format (.wav, .flac, .ogg). Complete or not at all."""
         write_audio(path, self.waveform, self.sample_rate)
 
     def to_dict(self, output: str | None = None) -> dict[str, Any]:
-        """What `cse extract --json` prints: plain values, without the waveforms."""
+        """What `cse extract --json` prints: plain values, without the waveforms; `learning` where there is any."""
+        learning = {} if self.learning is None else {"learning": asdict(self.learning)}
         return {
             "output": output,
             "probability": self.probability,
@@ -81,4 +87,5 @@ class Extraction:
             "real_time_factor": self.real_time_factor,
             "model": self.model,
             "warnings": self.warnings,
+            **learning,
         }

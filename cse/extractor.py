@@ -9,14 +9,16 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from cse.audio import AudioSource, Recording, fit_length, read_audio, resample
 from cse.checkpoint import DEFAULT_MODEL, instantiate, load_checkpoint, load_state
-from cse.errors import CheckpointError, ConfigError, MissingCueError, TargetAbsentError
+from cse.encoders.voice import SpeakerEmbedding
+from cse.errors import CheckpointError, ConfigError, CseError, MissingCueError, TargetAbsentError, one_line
 from cse.extraction import Candidate, Extraction
 from cse.history import Turn, check_history
 
@@ -27,9 +29,11 @@ if TYPE_CHECKING:
     from cse.selection.chooser import Chooser
     from cse.selection.scorer import Scorer
     from cse.selection.transcriber import Transcriber
+    from cse.voice_book import VoiceBook
 
 OnAbsent = Literal["best", "error", "silence", "passthrough"]
 History = Iterable[Turn | Mapping[str, str] | str]
+Enrollment: TypeAlias = "AudioSource | SpeakerEmbedding"
 
 
 class Extractor:
@@ -124,10 +128,12 @@ class Extractor:
         history: History | None = None,
         *,
         sample_rate: int | None = None,
-        enrollment: AudioSource | None = None,
+        enrollment: Enrollment | None = None,
         target: str | None = None,
         on_absent: OnAbsent = "best",
         should_stop: Callable[[], bool] | None = None,
+        voice_book: VoiceBook | None = None,
+        sender: str | None = None,
     ) -> Extraction:
         """Return the voice that continues the history, or that sounds like the enrollment, or both.
 
@@ -136,11 +142,14 @@ class Extractor:
             history: Turns before the recording, oldest first. An empty one is allowed, with a warning that the choice
                 is a guess.
             sample_rate: Rate in Hz of `audio` (and `enrollment`) where it is an array or tensor.
-            enrollment: A recording of the wanted voice alone.
+            enrollment: A recording of the wanted voice alone, or what `embed` made of one.
             target: Name of the person who speaks next, where it is known.
             on_absent: What to return if nobody continues the history: the `best` candidate all the same, `silence`,
                 the mixture (`passthrough`), or an `error`.
             should_stop: Asked between windows; True ends the work with CancelledError.
+            voice_book: Gives the voice of the sender for an enrollment, where it is known and there is no other one,
+                and learns from the result.
+            sender: Under which name the book keeps the wanted voice.
 
         Returns:
             The voice at the rate, length and level that it has in `audio`, with probability and all candidates.
@@ -149,9 +158,18 @@ class Extractor:
             InvalidAudioError: If audio or enrollment cannot be used.
             HistoryError: If the history is no list of turns.
             MissingCueError: If there is neither history nor enrollment.
+            ConfigError: If there is a book without a sender, or an embedding of another voice encoder.
+            VoiceBookError: If the book cannot be read.
             TargetAbsentError: If `on_absent` is "error" and nobody continues the history.
             CancelledError: If `should_stop` said so.
         """
+        if (voice_book is None) != (sender is None):
+            raise ConfigError(
+                "got only one of voice_book and sender, expected both or neither; pass the other too"
+            )
+        if voice_book is not None and sender is not None:
+            known = voice_book.voice(sender)
+            enrollment = known if enrollment is None else enrollment
         if history is None and enrollment is None:
             raise MissingCueError(
                 "got neither a history nor an enrollment, expected at least one of them: pass the turns before the "
@@ -180,7 +198,7 @@ class Extractor:
         if not choice.target_present:
             waveform = _absent(waveform, recording, on_absent, choice)
         seconds = time.perf_counter() - started
-        return Extraction(
+        result = Extraction(
             waveform=waveform,
             sample_rate=recording.sample_rate,
             probability=float(choice.probabilities[choice.index]),
@@ -194,6 +212,21 @@ class Extractor:
             model=self.name,
             warnings=warnings,
         )
+        return result if voice_book is None or sender is None else self._teach(voice_book, sender, result)
+
+    def embed(self, audio: AudioSource, *, sample_rate: int | None = None) -> SpeakerEmbedding:
+        """How the one voice in a recording sounds, to be passed as an enrollment again and again.
+
+        Args:
+            audio: As for `extract`.
+            sample_rate: Rate in Hz of `audio` where it is an array or tensor.
+
+        Raises:
+            InvalidAudioError: If the audio cannot be used.
+            MissingExtraError: If the package of the voice encoder is not installed.
+            ConfigError: If the model has no voice encoder whose embeddings can be kept.
+        """
+        return self.method.embed_voice(read_audio(audio, sample_rate=sample_rate))
 
     def extract_batch(
         self,
@@ -201,7 +234,7 @@ class Extractor:
         histories: Sequence[History | None],
         *,
         sample_rate: int | None = None,
-        enrollments: Sequence[AudioSource | None] | None = None,
+        enrollments: Sequence[Enrollment | None] | None = None,
     ) -> list[Extraction]:
         """Extract from several recordings, one after the other; see `extract`.
 
@@ -220,10 +253,12 @@ class Extractor:
         history: History | None = None,
         *,
         sample_rate: int | None = None,
-        enrollment: AudioSource | None = None,
+        enrollment: Enrollment | None = None,
         target: str | None = None,
         on_absent: OnAbsent = "best",
         should_stop: Callable[[], bool] | None = None,
+        voice_book: VoiceBook | None = None,
+        sender: str | None = None,
     ) -> Extraction:
         """`extract` in a worker thread, for asynchronous servers."""
         return await asyncio.to_thread(
@@ -235,7 +270,27 @@ class Extractor:
             target=target,
             on_absent=on_absent,
             should_stop=should_stop,
+            voice_book=voice_book,
+            sender=sender,
         )
+
+    def _teach(self, voice_book: VoiceBook, sender: str, result: Extraction) -> Extraction:
+        """Let the book learn from a result; a book that cannot costs a warning, never the result."""
+        from cse.voice_book import Learning
+
+        voice = Recording(
+            waveform=result.waveform, sample_rate=result.sample_rate, name="the extracted voice"
+        )
+        try:
+            learning = voice_book.learn(sender, result, self.method.embed_voice(voice))
+        except CseError as error:
+            learning = Learning(False, one_line(error))
+            return replace(
+                result,
+                learning=learning,
+                warnings=[*result.warnings, f"no voice was learnt: {learning.reason}"],
+            )
+        return replace(result, learning=learning)
 
     def _candidates(self, estimates: np.ndarray, choice: Choice, recording: Recording) -> list[Candidate]:
         """Estimates back at the recording's rate and length, with what the chooser thinks of them."""
@@ -276,7 +331,9 @@ def _chooser(
     )
 
 
-def _read_enrollment(source: AudioSource, sample_rate: int | None) -> Recording:
+def _read_enrollment(source: Enrollment, sample_rate: int | None) -> Recording | SpeakerEmbedding:
+    if isinstance(source, SpeakerEmbedding):
+        return source
     encoded = isinstance(source, str | bytes | Path | os.PathLike) or hasattr(source, "read")
     return read_audio(source, sample_rate=None if encoded else sample_rate)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from cse.audio import resample
 from cse.encoders.sources import model_folder
-from cse.encoders.voice import SILENCE_PEAK, VOICE_RATE_HZ, WINDOW_S, loud_windows, unit
+from cse.encoders.voice import SILENCE_PEAK, VOICE_RATE_HZ, WINDOW_S, loud_windows, unit, weights_identity
 from cse.errors import CheckpointError, one_line
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ class EcapaEncoder:
         from speechbrain.lobes.features import Fbank
 
         folder = model_folder(model, files=WEIGHTS)
-        state = _read_weights(folder)
+        path = _find_weights(folder)
+        state = _read_weights(path)
+        self.identity = weights_identity(self.name, path)
         try:
             self._network = build_ecapa(state).eval().requires_grad_(False)
             self._network.load_state_dict(dict(state))
@@ -105,13 +107,17 @@ def build_ecapa(state: Mapping[str, Tensor]) -> nn.Module:
     return ECAPA_TDNN(**settings)
 
 
-def _read_weights(folder: Path) -> dict[str, Tensor]:
-    import torch
-    from safetensors.torch import load_file
-
+def _find_weights(folder: Path) -> Path:
     path = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
     if path is None:
         raise CheckpointError(f"{folder}: got no weights, expected {' or '.join(WEIGHTS)}")
+    return path
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    import torch
+    from safetensors.torch import load_file
+
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

@@ -8,7 +8,7 @@ import numpy as np
 
 from cse.audio import resample
 from cse.encoders.sources import package_folder
-from cse.encoders.voice import SILENCE_PEAK, VOICE_RATE_HZ, WINDOW_S, loud_windows, unit
+from cse.encoders.voice import SILENCE_PEAK, VOICE_RATE_HZ, WINDOW_S, loud_windows, unit, weights_identity
 from cse.errors import CheckpointError, one_line
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class ResemblyzerEncoder:
             }
         )
         try:
+            self.identity = weights_identity(self.name, path)
             state = torch.load(path, map_location="cpu", weights_only=True)["model_state"]
             network.load_state_dict({name: state[name] for name in network.state_dict()})
         except Exception as error:  # a damaged file fails in many ways, from zip to pickle to missing keys

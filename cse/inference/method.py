@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from cse.audio import Recording
+from cse.encoders.voice import SpeakerEmbedding
 from cse.history import Turn
 from cse.selection.calibration import Choice
 
@@ -63,7 +64,7 @@ class Method(Protocol):
         mixture: np.ndarray,
         history: Sequence[Turn] | None,
         *,
-        enrollment: Recording | None,
+        enrollment: Recording | SpeakerEmbedding | None,
         target: str | None,
         should_stop: ShouldStop | None,
     ) -> tuple[np.ndarray, Choice]:
@@ -72,7 +73,7 @@ class Method(Protocol):
         Args:
             mixture: (T,) float32 at `sample_rate`.
             history: Turns before the recording, oldest first; None if there is none.
-            enrollment: The wanted voice alone.
+            enrollment: The wanted voice alone, or its embedding.
             target: Name of the person who speaks next, where it is known.
             should_stop: Asked between windows.
 
@@ -82,5 +83,15 @@ class Method(Protocol):
         Raises:
             MissingCueError: If the models need a cue that is not there.
             CancelledError: If `should_stop` said so.
+            ConfigError: If the embedding is from another voice encoder.
+        """
+        ...
+
+    def embed_voice(self, recording: Recording) -> SpeakerEmbedding:
+        """How the one voice in a recording sounds, for `extract` to take as its enrollment.
+
+        Raises:
+            MissingExtraError: If the package of the voice encoder is not installed.
+            ConfigError: If there is no voice encoder whose embeddings can be kept.
         """
         ...

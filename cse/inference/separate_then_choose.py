@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from cse.audio import Recording
+from cse.encoders.voice import SpeakerEmbedding
 from cse.history import Turn
 from cse.inference.method import Runtime, ShouldStop
 from cse.models.separator import Separator
@@ -37,7 +38,7 @@ class SeparateThenChoose:
         mixture: np.ndarray,
         history: Sequence[Turn] | None,
         *,
-        enrollment: Recording | None,
+        enrollment: Recording | SpeakerEmbedding | None,
         target: str | None,
         should_stop: ShouldStop | None,
     ) -> tuple[np.ndarray, Choice]:
@@ -53,3 +54,7 @@ class SeparateThenChoose:
             list(estimates), self.sample_rate, history, enrollment=enrollment, target=target
         )
         return estimates, choice
+
+    def embed_voice(self, recording: Recording) -> SpeakerEmbedding:
+        """See `Method.embed_voice`."""
+        return self.chooser.embed_voice(recording)

@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 
 from cse.audio import Recording, resample
-from cse.errors import MissingCueError
+from cse.encoders.voice import SpeakerEmbedding, VoiceEncoder
+from cse.errors import ConfigError, MissingCueError
 from cse.history import Turn
 from cse.inference.method import Runtime, ShouldStop
 from cse.models.cues.cue import Cue
+from cse.models.cues.frozen_speaker import FrozenSpeakerEncoder
 from cse.models.target_extractor import TargetExtractor, Voices
 from cse.models.windows import match_levels, separate_in_windows
-from cse.selection.calibration import Choice
+from cse.selection.calibration import Calibration, Choice
 
 
 class UnderCues:
@@ -51,7 +53,7 @@ class UnderCues:
         mixture: np.ndarray,
         history: Sequence[Turn] | None,
         *,
-        enrollment: Recording | None,
+        enrollment: Recording | SpeakerEmbedding | None,
         target: str | None,
         should_stop: ShouldStop | None,
     ) -> tuple[np.ndarray, Choice]:
@@ -84,7 +86,9 @@ class UnderCues:
             attribution = self._attribute(voices, history, target, speaker, judgement.logits[0])
         return levelled.numpy(), replace(choice, turn_attribution=attribution)
 
-    def _check(self, history: Sequence[Turn] | None, enrollment: Recording | None) -> list[str]:
+    def _check(
+        self, history: Sequence[Turn] | None, enrollment: Recording | SpeakerEmbedding | None
+    ) -> list[str]:
         """Refuse what the model can do nothing with; warn of what it will not use."""
         model = self.model
         if model.speaker_cue is None and history is None:
@@ -96,12 +100,36 @@ class UnderCues:
             return [f"this {type(model).__name__} takes no enrollment: it was not used"]
         return []
 
-    def _speaker(self, enrollment: Recording | None) -> Cue | None:
+    def embed_voice(self, recording: Recording) -> SpeakerEmbedding:
+        """See `Method.embed_voice`."""
+        encoder = self._voice_encoder()
+        return SpeakerEmbedding.of(
+            recording.waveform,
+            recording.sample_rate,
+            encoder=encoder,
+            same_above=Calibration().same_voice_above(encoder.name),
+        )
+
+    def _voice_encoder(self) -> VoiceEncoder:
+        """The one whose embeddings the model's speaker cue is made of."""
+        cue = self.model.speaker_cue
+        if cue is None or not isinstance(cue.encoder, FrozenSpeakerEncoder):
+            has = "no speaker encoder" if cue is None else "a speaker encoder of its own"
+            raise ConfigError(
+                f"this {type(self.model).__name__} has {has}, expected a pretrained one; give it no speaker embedding "
+                "and no voice book, or take another model"
+            )
+        return cue.encoder.load()
+
+    def _speaker(self, enrollment: Recording | SpeakerEmbedding | None) -> Cue | None:
         speaker_cue = self.model.speaker_cue
         if speaker_cue is None:
             return None
         if enrollment is None:
             return speaker_cue([None])
+        if isinstance(enrollment, SpeakerEmbedding):
+            vector = torch.from_numpy(enrollment.vector_for(self._voice_encoder()))
+            return speaker_cue.of_embeddings(vector.to(speaker_cue.projection.weight).unsqueeze(0))
         voice = resample(enrollment.waveform, enrollment.sample_rate, speaker_cue.sample_rate)
         return speaker_cue([torch.from_numpy(voice).to(self.runtime.device)])
 

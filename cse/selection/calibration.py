@@ -195,6 +195,14 @@ class Calibration:
             voice_scores=voice_scores,
         )
 
+    def same_voice_above(self, voice_encoder: str) -> float:
+        """The cosine above which a voice is rather the enrolled one than any other.
+
+        Raises:
+            ConfigError: there are no weights for this encoder.
+        """
+        return _weights(self.voice, voice_encoder, "voice encoder").offset
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` reads them back.
 

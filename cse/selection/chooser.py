@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cse.audio import Recording
-from cse.encoders.voice import VoiceEncoder
+from cse.encoders.voice import SpeakerEmbedding, VoiceEncoder
 from cse.errors import MissingCueError, MissingExtraError
 from cse.history import Turn
 from cse.selection.calibration import Calibration, Choice
@@ -59,7 +59,7 @@ class Chooser:
         sample_rate: int,
         history: Sequence[Turn] | None = None,
         *,
-        enrollment: Recording | None = None,
+        enrollment: Recording | SpeakerEmbedding | None = None,
         target: str | None = None,
     ) -> Choice:
         """Choose among separated voices.
@@ -69,12 +69,13 @@ class Chooser:
             sample_rate: in Hz.
             history: Turns before the recording, oldest first. An empty one leaves the choice to the
                 enrollment, or to the loudest voice if there is none.
-            enrollment: The wanted voice alone.
+            enrollment: The wanted voice alone, or its embedding.
             target: Name of the person who speaks next, where it is known.
 
         Raises:
             MissingCueError: there is neither history nor enrollment.
             MissingExtraError: there is an enrollment, but no voice encoder.
+            ConfigError: the embedding is from another voice encoder.
         """
         if history is None and enrollment is None:
             raise MissingCueError(
@@ -130,6 +131,20 @@ class Chooser:
             attribution[position] = choice.log_odds - replace(without, index=choice.index).log_odds
         return attribution
 
+    def embed_voice(self, recording: Recording) -> SpeakerEmbedding:
+        """How the one voice in a recording sounds, for `choose` to take as its enrollment.
+
+        Raises:
+            MissingExtraError: there is no voice encoder.
+        """
+        encoder = self._encoder()
+        return SpeakerEmbedding.of(
+            recording.waveform,
+            recording.sample_rate,
+            encoder=encoder,
+            same_above=self.calibration.same_voice_above(encoder.name),
+        )
+
     def _weigh(
         self,
         audible: np.ndarray,
@@ -159,14 +174,21 @@ class Chooser:
             yield "the history and the enrollment point to different talkers; the stronger evidence decided"
 
     def _compare_voices(
-        self, candidates: Sequence[np.ndarray], sample_rate: int, enrollment: Recording
+        self, candidates: Sequence[np.ndarray], sample_rate: int, enrollment: Recording | SpeakerEmbedding
     ) -> np.ndarray:
         """(S,) cosines between the candidates' speaker embeddings and that of the enrollment."""
+        encoder = self._encoder()
+        if isinstance(enrollment, SpeakerEmbedding):
+            wanted = enrollment.vector_for(encoder)
+        else:
+            wanted = encoder.embed(enrollment.waveform, enrollment.sample_rate)
+        embeddings = [encoder.embed(candidate, sample_rate) for candidate in candidates]
+        return np.array([float(np.dot(embedding, wanted)) for embedding in embeddings])
+
+    def _encoder(self) -> VoiceEncoder:
         if self.voice_encoder is None:
             raise MissingExtraError(feature="an enrollment", extra="offline", package="Resemblyzer")
-        wanted = self.voice_encoder.embed(enrollment.waveform, enrollment.sample_rate)
-        embeddings = [self.voice_encoder.embed(candidate, sample_rate) for candidate in candidates]
-        return np.array([float(np.dot(embedding, wanted)) for embedding in embeddings])
+        return self.voice_encoder
 
 
 def default_chooser(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cse.audio import Recording
+from cse.encoders.voice import SpeakerEmbedding, unit
 from cse.extractor import Extractor
 from cse.history import Turn
 from cse.inference.method import Runtime
@@ -40,6 +41,19 @@ class SplitByFrequency(Separator):
         return torch.stack([torch.fft.irfft(spectrum * part, samples) for part in (low, ~low)], dim=1)
 
 
+class ToneVoice:
+    """A voice encoder that tells tones apart: the energies in 16 bands, as a vector of length 1."""
+
+    name = "tones"
+    identity = "tones-1"
+
+    def embed(self, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+        """(T,) to (16,)."""
+        power = np.abs(np.fft.rfft(waveform, 2 * sample_rate)) ** 2
+        bands = np.array_split(power[: 2 * 4000], 16)  # up to 4 kHz
+        return unit(np.array([band.sum() for band in bands]))
+
+
 class ToldChooser:
     """Chooses what it was told, and remembers what it was asked.
 
@@ -59,7 +73,7 @@ class ToldChooser:
         sample_rate: int,
         history: Sequence[Turn] | None = None,
         *,
-        enrollment: Recording | None = None,
+        enrollment: Recording | SpeakerEmbedding | None = None,
         target: str | None = None,
     ) -> Choice:
         """See `cse.selection.chooser.Chooser.choose`."""
@@ -84,6 +98,19 @@ class ToldChooser:
             audible=np.ones(len(candidates), bool),
             transcripts=(None,) * len(candidates),
         )
+
+    def embed_voice(self, recording: Recording) -> SpeakerEmbedding:
+        """See `cse.selection.chooser.Chooser.embed_voice`."""
+        return SpeakerEmbedding.of(
+            recording.waveform, recording.sample_rate, encoder=ToneVoice(), same_above=0.5
+        )
+
+
+def two_tones(duration_s: float) -> np.ndarray:
+    """A mixture that `SplitByFrequency` takes apart: tones of 300 and 2500 Hz, (T,) float32 at 16 kHz."""
+    time_s = np.arange(round(duration_s * SAMPLE_RATE)) / SAMPLE_RATE
+    tones = [np.sin(2 * np.pi * frequency_hz * time_s) for frequency_hz in (300, 2500)]
+    return (0.2 * np.sum(tones, axis=0)).astype(np.float32)
 
 
 def told_extractor(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from cse.audio import Recording
 from cse.checkpoint import instantiate, save_checkpoint
 from cse.errors import ConfigError, MissingCueError
 from cse.extractor import Extractor
@@ -18,11 +21,14 @@ from cse.models.backbones.conv_tasnet import ConvTasNet
 from cse.models.cont_ext import ContExt
 from cse.models.contsep import ContSep
 from cse.models.cues.cue import Cue
+from cse.models.cues.frozen_speaker import FrozenSpeakerEncoder
+from cse.models.cues.joint_speaker import JointSpeakerEncoder
+from cse.models.cues.speaker import SpeakerCue, SpeakerEncoder
 from cse.models.filterbanks import STFTFilterbank
 from cse.models.selectors.selector import Judgement, Selector, against_nobody
 from cse.models.separator import Separator
 from cse.models.target_extractor import Voices
-from cse.testing.models import SAMPLE_RATE, SplitByFrequency, ToldChooser
+from cse.testing.models import SAMPLE_RATE, SplitByFrequency, ToldChooser, ToneVoice
 
 RATE = SAMPLE_RATE
 
@@ -184,3 +190,34 @@ def test_parts_of_the_cascade_are_refused(tmp_path):
     save_checkpoint(tmp_path / "m", {"name": "m", "model": config}, state, "# m")
     with pytest.raises(ConfigError, match="got a scorer, expected none: a ContSep chooses by itself"):
         Extractor.from_pretrained(tmp_path / "m", scorer="folder")
+
+
+class NamedToneVoice(ToneVoice):
+    name = "ecapa"
+
+
+def with_speaker_cue(encoder: SpeakerEncoder, embedding_size: int) -> UnderCues:
+    built = model(ContSep)
+    built.speaker_cue = SpeakerCue(encoder=encoder, embedding_size=embedding_size, width=2)
+    return UnderCues(model=built)
+
+
+def test_a_speaker_embedding_gives_the_cue_of_its_recording():
+    method = with_speaker_cue(FrozenSpeakerEncoder(voice=NamedToneVoice, sample_rate=RATE), 16)
+    recording = Recording(waveform=tones()[0], sample_rate=RATE, name="voice")
+    embedding = method.embed_voice(recording)
+    cue, expected = method._speaker(embedding), method._speaker(recording)
+    assert cue is not None and expected is not None
+    torch.testing.assert_close(cue.tokens, expected.tokens)
+    assert torch.equal(cue.mask, expected.mask)
+    with pytest.raises(ConfigError, match="of the voice encoder other-1, expected one of tones-1"):
+        method._speaker(replace(embedding, encoder="other-1"))
+
+
+def test_embeddings_of_a_speaker_encoder_of_its_own_are_not_kept():
+    own = with_speaker_cue(JointSpeakerEncoder(sample_rate=RATE, embedding_size=4, hidden=4), 4)
+    recording = Recording(waveform=tones()[0], sample_rate=RATE, name="voice")
+    with pytest.raises(ConfigError, match="has a speaker encoder of its own"):
+        own.embed_voice(recording)
+    with pytest.raises(ConfigError, match="has no speaker encoder"):
+        UnderCues(model=model(ContSep)).embed_voice(recording)

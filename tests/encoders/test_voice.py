@@ -5,6 +5,7 @@ import os
 import pickle
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ from cse.encoders import ge2e
 from cse.encoders.ecapa import EcapaEncoder, build_ecapa
 from cse.encoders.ge2e import ResemblyzerEncoder
 from cse.encoders.sources import package_folder
-from cse.encoders.voice import VoiceEncoder, loud_windows, unit
-from cse.errors import CheckpointError, MissingExtraError
+from cse.encoders.voice import SpeakerEmbedding, VoiceEncoder, loud_windows, speech_duration_s, unit
+from cse.errors import CheckpointError, ConfigError, MissingExtraError
 
 needs_resemblyzer = pytest.mark.skipif(
     importlib.util.find_spec("resemblyzer") is None, reason="the extra [offline] is not installed"
@@ -224,3 +225,30 @@ def test_the_published_sizes_are_read_off_the_weights() -> None:
         rebuilt = build_ecapa(published.state_dict())
     shapes = {name: tensor.shape for name, tensor in published.state_dict().items()}
     assert {name: tensor.shape for name, tensor in rebuilt.state_dict().items()} == shapes
+
+
+def test_how_long_somebody_speaks_does_not_depend_on_pauses_clicks_and_level(
+    rng: np.random.Generator,
+) -> None:
+    voice = tone(rng, 120.0, seconds=2.0)
+    pause = 1e-3 * voice
+    click = np.zeros(16000, np.float32)
+    click[8000] = 1.0
+    assert speech_duration_s(voice, 16000) == pytest.approx(2.0, abs=0.05)
+    assert speech_duration_s(np.concatenate([pause, voice, pause, pause]), 16000) == pytest.approx(
+        2.0, abs=0.1
+    )
+    assert speech_duration_s(np.concatenate([click, voice]), 16000) == pytest.approx(2.0, abs=0.1)
+    assert speech_duration_s(0.001 * voice, 16000) == pytest.approx(2.0, abs=0.05)
+    assert speech_duration_s(np.zeros(16000, np.float32), 16000) == 0
+    assert speech_duration_s(np.zeros(0, np.float32), 16000) == 0
+
+
+def test_embeddings_of_other_weights_are_not_compared(tiny_ecapa: Path, rng: np.random.Generator) -> None:
+    encoder = EcapaEncoder(tiny_ecapa)
+    embedding = SpeakerEmbedding.of(tone(rng, 120.0), 16000, encoder=encoder, same_above=0.3)
+    assert embedding.encoder.startswith("ecapa-") and embedding.encoder == EcapaEncoder(tiny_ecapa).identity
+    assert embedding.vector_for(encoder) is embedding.vector
+    other = replace(embedding, encoder="ecapa-0123")
+    with pytest.raises(ConfigError, match="of the voice encoder ecapa-0123, expected one of ecapa-"):
+        other.vector_for(encoder)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from cse import Turn
 from cse.audio import Recording, load_waveform
-from cse.errors import MissingCueError, MissingExtraError
+from cse.errors import ConfigError, MissingCueError, MissingExtraError
 from cse.selection import chooser as chooser_module
 from cse.selection.calibration import Calibration, TextWeights, VoiceWeights
 from cse.selection.chooser import Chooser, default_chooser
@@ -57,6 +58,7 @@ class Level:
     """Takes the level of a waveform for a voice: two levels are orthogonal."""
 
     name = "resemblyzer"
+    identity = "level-1"
 
     def embed(self, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
         return np.array([waveform[0] > 0.15, waveform[0] <= 0.15], np.float32)
@@ -231,3 +233,14 @@ def test_the_offline_chooser_on_real_speech(development_data: Path) -> None:
     sample = load_waveform(folder / "0" / "7_0_d0.wav", 16000)
     both = chooser.choose(voices, 16000, history, enrollment=Recording(sample, 16000, "7_0_d0.wav", ()))
     assert both.index == 1 and both.probabilities[1] > choice.probabilities[1]
+
+
+def test_an_embedding_chooses_like_the_recording_that_it_is_of() -> None:
+    chooser = make_chooser()
+    embedding = chooser.embed_voice(enrollment(RAIN))
+    assert embedding.same_above == 0.5, "as the calibration says"
+    by_embedding = chooser.choose([TEA, RAIN], 8000, enrollment=embedding)
+    by_recording = chooser.choose([TEA, RAIN], 8000, enrollment=enrollment(RAIN))
+    np.testing.assert_array_equal(by_embedding.probabilities, by_recording.probabilities)
+    with pytest.raises(ConfigError, match="of the voice encoder other, expected one of level-1"):
+        chooser.choose([TEA, RAIN], 8000, enrollment=replace(embedding, encoder="other"))

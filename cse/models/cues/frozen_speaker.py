@@ -59,14 +59,20 @@ class FrozenSpeakerEncoder:
             if key in self._cache:
                 self._cache.move_to_end(key)
                 return self._cache[key]
-        embedding = torch.from_numpy(np.asarray(self._load().embed(samples, self.sample_rate), np.float32))
+        embedding = torch.from_numpy(np.asarray(self.load().embed(samples, self.sample_rate), np.float32))
         with self._lock:
             self._cache[key] = embedding
             while len(self._cache) > self._cache_size:
                 self._cache.popitem(last=False)
         return embedding
 
-    def _load(self) -> VoiceEncoder:
+    def load(self) -> VoiceEncoder:
+        """The network, loaded when it is first asked for.
+
+        Raises:
+            MissingExtraError: As `__call__`.
+            CheckpointError: As `__call__`.
+        """
         with self._lock:
             if self._voice is None:
                 self._voice = self._build()
