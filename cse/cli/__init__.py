@@ -9,12 +9,14 @@ import warnings
 
 COMMANDS = {
     "extract": "the voice that continues a conversation, out of a recording",
+    "voices": "what a voice book has learnt of people: list, export, delete",
     "evaluate": "measure a model on a manifest of mixtures",
     "train": "train a model (Hydra overrides)",
     "simulate": "make mixtures in simulated rooms (Hydra overrides)",
     "rirs": "make a bank of rooms for simulate and train (Hydra overrides)",
     "shards": "write mixtures as .tar files, to train from an object store",
     "import": "utterances.jsonl of a Kaldi data folder or of lhotse manifests",
+    "chat": "what was understood of a chat export (cse chat inspect FILE)",
     "demo": "the main job on a voice note that is made on the spot",
     "convert-checkpoint": "turn a checkpoint of the paper's own code into one of ours",
 }

@@ -14,6 +14,7 @@ from cse.cli.models import add_model_options, load_extractor
 from cse.engines.choice import EngineName
 from cse.errors import ConfigError
 from cse.history import read_history
+from cse.voice_book import VoiceBook
 
 
 def main(argv: list[str]) -> int:
@@ -22,12 +23,18 @@ def main(argv: list[str]) -> int:
     if is_batch(options.audio):
         from cse.cli.extract_batch import extract_batch
 
+        if options.voice_book or options.sender:
+            raise ConfigError(
+                "--voice-book, --sender: got many recordings, expected the messages of one sender each"
+            )
         return extract_batch(options)
     for name in ("engine", "workers", "ray_address"):
         if getattr(options, name) is not None:
             raise ConfigError(
                 f"--{name.replace('_', '-')}: got one recording, expected a folder or a manifest of many for it"
             )
+    if (options.voice_book is None) != (options.sender is None):
+        raise ConfigError("--voice-book, --sender: got only one of them, expected both or neither")
     output = Path(options.output)
     _check_output(output)
     history = read_history(options.history) if options.history else None
@@ -38,6 +45,8 @@ def main(argv: list[str]) -> int:
         enrollment=options.enrollment,
         target=options.target,
         on_absent=options.on_absent,
+        voice_book=None if options.voice_book is None else VoiceBook(options.voice_book),
+        sender=options.sender,
     )
     result.save(output)
     for warning in result.warnings:
@@ -49,6 +58,9 @@ def main(argv: list[str]) -> int:
             ", not sure: listen to it" if result.abstained else ""
         )
         print(f"{output}: one voice of {len(result.candidates)}, {sure}")
+        if result.learning is not None:
+            learning = "learnt" if result.learning.learnt else f"not learnt: {result.learning.reason}"
+            print(f"{options.voice_book}: {learning}")
     return 0
 
 
@@ -78,6 +90,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--target", metavar="NAME", help="who is speaking, as named in the history")
     parser.add_argument("--enrollment", metavar="WAV", help="a recording of the wanted voice alone")
+    parser.add_argument(
+        "--voice-book", metavar="FILE",
+        help="use the voice of --sender that FILE knows from earlier messages, and learn from this one if it is sure; "
+        "made where there is none; see cse voices",
+    )  # fmt: skip
+    parser.add_argument("--sender", metavar="NAME", help="whose voice it is in the voice book")
     parser.add_argument(
         "-o", "--output", metavar="OUT", required=True,
         help=".wav, .flac, .ogg or .opus; for many recordings a folder: it gets a .wav of each and results.jsonl, and "
