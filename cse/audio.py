@@ -15,6 +15,7 @@ Warnings that `Recording.warnings` may hold, by their first words:
 
 from __future__ import annotations
 
+import io
 import numbers
 import os
 import warnings as python_warnings
@@ -36,7 +37,16 @@ from cse.resampling import resample
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["AudioSource", "Recording", "fit_length", "load_waveform", "read_audio", "resample", "write_audio"]
+__all__ = [
+    "AudioSource",
+    "Recording",
+    "encode_audio",
+    "fit_length",
+    "load_waveform",
+    "read_audio",
+    "resample",
+    "write_audio",
+]
 
 AudioSource: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | np.ndarray | torch.Tensor"
 
@@ -166,33 +176,67 @@ def write_audio(path: str | os.PathLike[str], waveform: np.ndarray | torch.Tenso
             channels.
     """
     path = Path(path)
+    samples, sample_rate = _prepared(path, waveform, sample_rate)
+    # as a stream, because libsndfile waits for the disk at the end of every file that it opens itself
+    with atomic_write(path) as beside, beside.open("w+b") as stream:
+        _encode(stream, path, samples, sample_rate)
+
+
+def encode_audio(waveform: np.ndarray | torch.Tensor, sample_rate: int, *, suffix: str) -> bytes:
+    """The file that `write_audio` would write, in memory: nothing touches the disk.
+
+    Args:
+        waveform: (T,) or (channels, T), floating point, full scale at ±1.
+        sample_rate: its rate in Hz.
+        suffix: the format, as a suffix of `write_audio`.
+
+    Raises:
+        InvalidAudioError: an unknown suffix, samples that are not finite, a wrong shape.
+        CseError: the format does not take this rate or number of channels.
+
+    Example:
+        >>> encode_audio(np.zeros(1600, np.float32), 16000, suffix=".ogg")[:4]
+        b'OggS'
+    """
+    name = Path(f"audio{suffix}")
+    samples, sample_rate = _prepared(name, waveform, sample_rate)
+    stream = io.BytesIO()
+    _encode(stream, name, samples, sample_rate)
+    return stream.getvalue()
+
+
+def _prepared(path: Path, waveform: np.ndarray | torch.Tensor, sample_rate: int) -> tuple[np.ndarray, int]:
+    """(channels, T) float32 within ±1 at a rate that the format of `path` takes, and that rate."""
     if path.suffix.lower() not in _FORMATS:
         got = f"the format {path.suffix}" if path.suffix else "a file without a suffix"
         raise InvalidAudioError(f"{path}: cannot write {got}, expected {', '.join(_FORMATS)}")
-    container, subtype = _FORMATS[path.suffix.lower()]
     samples = _to_write(path, _to_array(waveform))
-    if subtype == "OPUS" and sample_rate not in OPUS_RATES_HZ:
+    if _FORMATS[path.suffix.lower()][1] == "OPUS" and sample_rate not in OPUS_RATES_HZ:
         supported = min((rate for rate in OPUS_RATES_HZ if rate > sample_rate), default=OPUS_RATES_HZ[-1])
         samples, sample_rate = np.clip(resample(samples, sample_rate, supported), -1.0, 1.0), supported
-    # as a stream, because libsndfile waits for the disk at the end of every file that it opens itself
-    with atomic_write(path) as beside, beside.open("w+b") as stream:
-        try:
-            with soundfile.SoundFile(
-                stream,
-                "w",
-                samplerate=int(sample_rate),
-                channels=len(samples),
-                format=container,
-                subtype=subtype,
-            ) as file:
-                # in blocks, because libsndfile's Ogg encoders put what they get on the stack
-                for start in range(0, samples.shape[1], _BLOCK_SAMPLES):
-                    file.write(samples[:, start : start + _BLOCK_SAMPLES].T)
-        except (soundfile.LibsndfileError, ValueError) as error:
-            reason = getattr(error, "error_string", None) or error
-            raise CseError(
-                f"{path}: cannot write {len(samples)} channels at {sample_rate} Hz as {path.suffix}: {reason}"
-            ) from error
+    return samples, sample_rate
+
+
+def _encode(stream: BinaryIO, path: Path, samples: np.ndarray, sample_rate: int) -> None:
+    """Write samples (channels, T) into a stream, in the format of `path`."""
+    container, subtype = _FORMATS[path.suffix.lower()]
+    try:
+        with soundfile.SoundFile(
+            stream,
+            "w",
+            samplerate=int(sample_rate),
+            channels=len(samples),
+            format=container,
+            subtype=subtype,
+        ) as file:
+            # in blocks, because libsndfile's Ogg encoders put what they get on the stack
+            for start in range(0, samples.shape[1], _BLOCK_SAMPLES):
+                file.write(samples[:, start : start + _BLOCK_SAMPLES].T)
+    except (soundfile.LibsndfileError, ValueError) as error:
+        reason = getattr(error, "error_string", None) or error
+        raise CseError(
+            f"{path}: cannot write {len(samples)} channels at {sample_rate} Hz as {path.suffix}: {reason}"
+        ) from error
 
 
 def _to_write(path: Path, samples: np.ndarray) -> np.ndarray:
@@ -210,7 +254,7 @@ def _to_write(path: Path, samples: np.ndarray) -> np.ndarray:
     peak = float(np.abs(samples).max())
     if peak > 1.0:
         python_warnings.warn(
-            f"{path}: samples reach {peak:.3g} and are clipped to -1..1", UserWarning, stacklevel=3
+            f"{path}: samples reach {peak:.3g} and are clipped to -1..1", UserWarning, stacklevel=4
         )
         samples = np.clip(samples, -1.0, 1.0)
     return samples

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 import numpy as np
 
 from cse.decoding import AudioStream
-from cse.errors import InvalidAudioError
+from cse.errors import AudioTooLongError, InvalidAudioError
 
 MIN_RATE_HZ, MAX_RATE_HZ, LOW_RATE_HZ = 4_000, 192_000, 8_000
 MAX_CHANNELS = 32
@@ -33,8 +33,8 @@ def downmix(
         swings from its middle, 1 at full scale.
 
     Raises:
-        InvalidAudioError: an impossible rate or number of channels, too long, no samples, NaN or infinite
-            samples.
+        InvalidAudioError: an impossible rate or number of channels, no samples, NaN or infinite samples;
+            AudioTooLongError: too long.
     """
     with open_again() as stream:
         _check_header(stream, name, max_duration_s)
@@ -68,8 +68,8 @@ def _check_header(stream: AudioStream, name: str, max_duration_s: float) -> None
         raise _too_long(name, f"{stream.duration_s:.1f} s", max_duration_s)
 
 
-def _too_long(name: str, got: str, max_duration_s: float) -> InvalidAudioError:
-    return InvalidAudioError(
+def _too_long(name: str, got: str, max_duration_s: float) -> AudioTooLongError:
+    return AudioTooLongError(
         f"{name}: got {got} of audio, expected at most {max_duration_s:g} s; cut it into parts"
     )
 

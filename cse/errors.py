@@ -20,6 +20,10 @@ class InvalidAudioError(CseError):
     """The audio cannot be used: missing, undecodable, silent, too short, too long, wrong in shape."""
 
 
+class AudioTooLongError(InvalidAudioError):
+    """The audio is longer than allowed."""
+
+
 class HistoryError(CseError):
     """The text of the conversation cannot be used. The message never quotes what people wrote."""
 

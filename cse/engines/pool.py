@@ -121,7 +121,7 @@ class _Processes:
         """Hand an item to the pool, to a new one if the old one is broken."""
         for _ in range(TRIES):
             try:
-                with _one_arithmetic_thread():  # read by the processes that the first item starts
+                with arithmetic_threads(1):  # read by the processes that the first item starts
                     return self._executor.submit(_work, item)
             except BrokenProcessPool:
                 self.abandon()
@@ -152,13 +152,13 @@ class _Processes:
 
 
 @contextmanager
-def _one_arithmetic_thread() -> Iterator[None]:
-    """Let processes that start now compute with one thread each: more would only wait for each other.
+def arithmetic_threads(count: int) -> Iterator[None]:
+    """Let processes that start now compute with so many threads each: more than cores would only wait for each other.
 
     Libraries read these variables when they are loaded, before any of our code runs in the new process.
     """
     before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    os.environ.update(dict.fromkeys(_THREADS, str(count)))
     try:
         yield
     finally:

@@ -1,0 +1,116 @@
+"""The work behind the routes: waiting for a turn, reading, extracting, within a time that is really kept."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+
+from cse.service.admission import Admission, Budget, Ticket
+from cse.service.errors import ServiceError
+from cse.service.extracting import Extracting, Loader
+from cse.service.jobs import Jobs
+from cse.service.metrics import Metrics
+from cse.service.outcome import Outcome
+from cse.service.pool import WorkerPool
+from cse.service.reading import Reading
+from cse.service.request import ExtractionRequest
+from cse.service.settings import MB, Settings
+
+
+class Service:
+    """One replica: two pools of workers, a queue in front of them, and the jobs.
+
+    Args:
+        settings: Its limits.
+        loader: Makes the extractor, in every worker.
+    """
+
+    def __init__(self, settings: Settings, loader: Loader) -> None:
+        self.settings = settings
+        self.replica = secrets.token_hex(4)
+        self.metrics = Metrics()
+        self.admission = Admission(
+            running=settings.workers, max_waiting=settings.max_waiting, metrics=self.metrics
+        )
+        self.budget = Budget(round(settings.memory_mb * MB), metrics=self.metrics)
+        self.readers = WorkerPool(
+            name="reading",
+            role=Reading.of(settings),
+            size=settings.workers,
+            threads=1,
+            stop_grace_s=0.0,  # decoders do not ask whether to stop, and start again in a moment
+            crash=("invalid_audio", "file: the decoder crashed on it; expected audio that is not damaged"),
+            metrics=self.metrics,
+        )
+        threads = settings.threads or max(1, (os.cpu_count() or 1) // settings.workers)
+        self.extractors = WorkerPool(
+            name="extracting",
+            role=Extracting(loader=loader, threads=threads),
+            size=settings.workers,
+            threads=threads,
+            stop_grace_s=settings.stop_grace_s,
+            crash=("worker_died", "the process that worked on this crashed; try again"),
+            metrics=self.metrics,
+        )
+        self.jobs = Jobs(
+            settings=settings,
+            replica=self.replica,
+            work=lambda request, ticket: self.extract(request, ticket, wait_limit_s=None),
+            admission=self.admission,
+            budget=self.budget,
+            metrics=self.metrics,
+        )
+
+    @property
+    def ready(self) -> bool:
+        """Whether a request would find a worker."""
+        return self.readers.ready and self.extractors.ready and not self.admission.closed
+
+    @property
+    def failure(self) -> ServiceError | None:
+        """Why the service will never work."""
+        return self.readers.failure or self.extractors.failure
+
+    @property
+    def drained(self) -> bool:
+        """Whether nothing is worked on, and no result is waiting to be fetched."""
+        return self.admission.idle and self.jobs.all_fetched
+
+    def start(self) -> None:
+        """Start the workers, which load while the service is already there."""
+        self.readers.start()
+        self.extractors.start()
+        self.jobs.start()
+
+    async def close(self) -> None:
+        """End everything, whatever it is doing."""
+        self.admission.close()
+        await self.jobs.close()
+        await asyncio.gather(self.readers.close(), self.extractors.close())
+
+    async def extract(
+        self, request: ExtractionRequest, ticket: Ticket, *, wait_limit_s: float | None
+    ) -> Outcome:
+        """Do what a request asks for, as soon as it is its turn.
+
+        Args:
+            request: What to do.
+            ticket: A place in the queue, which is given back.
+            wait_limit_s: How long to wait for the turn; None is for ever.
+
+        Raises:
+            ServiceError: What the worker says; `busy`, `time_limit`, `worker_died`.
+        """
+        with ticket:
+            await ticket.turn(wait_limit_s)
+            loop = asyncio.get_running_loop()
+            started = loop.time()
+            deadline = started + self.settings.time_limit_s
+            read = await self.readers.run(request.reading(), deadline=deadline)
+            answer = await self.extractors.run(request.extracting(read), deadline=deadline)
+            self.admission.took(loop.time() - started)
+        self.metrics.work_seconds.observe(loop.time() - started)
+        self.metrics.audio_seconds.inc(answer.header["duration_s"])
+        self.metrics.abstained.inc(bool(answer.header["abstained"]))
+        return Outcome(request, answer)
