@@ -91,7 +91,7 @@ def test_every_imported_library_is_declared(project: dict, repository: Path):
     declared = [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]
     names = {_normal(re.match(r"[\w.-]+", requirement)[0]) for requirement in declared}
     # libraries that a declared one is made of
-    names |= {"asteroid-filterbanks", "omegaconf", "tokenizers", "huggingface-hub", "pyyaml"}
+    names |= {"asteroid-filterbanks", "omegaconf", "tokenizers", "huggingface-hub", "packaging", "pyyaml"}
     distributions = packages_distributions()
     undeclared = {}
     for path in [*(repository / "cse").rglob("*.py"), *(repository / "simulate").rglob("*.py")]:

@@ -10,6 +10,7 @@ import warnings
 COMMANDS = {
     "extract": "the voice that continues a conversation, out of a recording",
     "voices": "what a voice book has learnt of people: list, export, delete",
+    "doctor": "what is installed, what is active, and what would make it better",
     "evaluate": "measure a model on a manifest of mixtures",
     "train": "train a model (Hydra overrides)",
     "simulate": "make mixtures in simulated rooms (Hydra overrides)",
