@@ -77,7 +77,8 @@ class Extractor:
             device: Where the networks run, e.g. "cpu" or "cuda".
             precision: Of the separation or extraction: "float32", or "bfloat16", which is quicker where the processor
                 has it.
-            transcriber: Folder or `hf://` name of a Whisper model, or an object; None is pocketsphinx.
+            transcriber: "moonshine", "pocketsphinx", folder or `hf://` name of a Whisper model, or an object; None is
+                the first of the two that is installed.
             scorer: Folder or `hf://` name of a causal language model, or an object; None is MiniLM.
             voice_encoder: Folder or `hf://` name of an ECAPA-TDNN, or an object; None is Resemblyzer.
 
@@ -315,9 +316,9 @@ def _chooser(
     from cse.selection.chooser import default_chooser
 
     if isinstance(transcriber, str | os.PathLike):
-        from cse.selection.whisper import WhisperTranscriber
+        from cse.selection.transcribers import load_transcriber
 
-        transcriber = WhisperTranscriber(transcriber, device=device)
+        transcriber = load_transcriber(transcriber, device=device)
     if isinstance(scorer, str | os.PathLike):
         from cse.selection.causal_lm import CausalLMScorer
 

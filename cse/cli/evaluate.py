@@ -114,8 +114,8 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--wer-transcriber", metavar="NAME|PATH",
-        help="reads the estimates for wer: pocketsphinx, a folder with a Whisper model, or hf://owner/name, "
-        "which downloads one; what the model itself understood if left out",
+        help="reads the estimates for wer: moonshine, pocketsphinx, a folder with a Whisper model, or "
+        "hf://owner/name, which downloads one; what the model itself understood if left out",
     )  # fmt: skip
     parser.add_argument("--limit", type=_positive_number, metavar="N", help="only the first N mixtures")
     parser.add_argument(
@@ -207,13 +207,9 @@ def _load_transcriber(options: argparse.Namespace, metrics: frozenset[str]) -> T
         )
     if "wer" not in metrics:
         return None
-    if options.wer_transcriber == "pocketsphinx":
-        from cse.selection.sphinx import PocketSphinxTranscriber
+    from cse.selection.transcribers import load_transcriber
 
-        return PocketSphinxTranscriber()
-    from cse.selection.whisper import WhisperTranscriber
-
-    return WhisperTranscriber(options.wer_transcriber, device=options.device)
+    return load_transcriber(options.wer_transcriber, device=options.device)
 
 
 def _provenance(options: argparse.Namespace) -> dict[str, Any]:

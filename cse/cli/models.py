@@ -13,8 +13,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("models", "Nothing is downloaded unless its name begins with hf://")
     group.add_argument("--model", metavar="NAME|PATH", help="packaged name, folder, file or hf://owner/name")
     group.add_argument(
-        "--transcriber", metavar="PATH", help="Whisper: folder or hf://owner/name (default: pocketsphinx)"
-    )
+        "--transcriber", metavar="NAME|PATH",
+        help="moonshine, pocketsphinx, or Whisper: folder or hf://owner/name (default: moonshine where installed)",
+    )  # fmt: skip
     group.add_argument(
         "--scorer", metavar="PATH", help="causal language model: folder or hf://… (default: MiniLM)"
     )

@@ -131,19 +131,30 @@ def check_sha256(folder: Path, expected: str) -> None:
         CheckpointError: no file, or another content.
     """
     files = sorted(folder.glob("*.safetensors"))
-    path = folder if len(files) > 1 else folder / "model.safetensors"
-    try:
-        sums = [_sha256(file) for file in (files if len(files) > 1 else [path])]
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot read: {error.strerror}; {_AGAIN}") from error
-    found = sums[0]
-    if len(files) > 1:
-        lines = "".join(f"{value}  {file.name}\n" for value, file in zip(sums, files, strict=True))
-        found = hashlib.sha256(lines.encode()).hexdigest()
+    if len(files) <= 1:
+        check_file_sha256(folder / "model.safetensors", expected)
+        return
+    lines = "".join(f"{_sha256(file)}  {file.name}\n" for file in files)
+    _compare(folder, hashlib.sha256(lines.encode()).hexdigest(), expected)
+
+
+def check_file_sha256(path: Path, expected: str) -> None:
+    """Compare a file with what its publisher made.
+
+    Raises:
+        CheckpointError: No such file, or another content.
+    """
+    _compare(path, _sha256(path), expected)
+
+
+def _compare(path: Path, found: str, expected: str) -> None:
     if found != expected:
         raise CheckpointError(f"{path}: got sha256 {found[:12]}…, expected {expected[:12]}…; {_AGAIN}")
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot read: {error.strerror}; {_AGAIN}") from error

