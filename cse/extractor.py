@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from cse.audio import AudioSource, Recording, fit_length, read_audio, resample
+from cse.chat.reading import History, turns_of
 from cse.checkpoint import DEFAULT_MODEL, instantiate, load_checkpoint, load_state
 from cse.encoders.voice import SpeakerEmbedding
 from cse.errors import CheckpointError, ConfigError, CseError, MissingCueError, TargetAbsentError, one_line
 from cse.extraction import Candidate, Extraction
-from cse.history import Turn, check_history
 
 if TYPE_CHECKING:
     from cse.encoders.voice import VoiceEncoder
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from cse.voice_book import VoiceBook
 
 OnAbsent = Literal["best", "error", "silence", "passthrough"]
-History = Iterable[Turn | Mapping[str, str] | str]
 Enrollment: TypeAlias = "AudioSource | SpeakerEmbedding"
 
 
@@ -140,8 +139,9 @@ class Extractor:
 
         Args:
             audio: Path, bytes, file object, array or tensor ((T,) or (channels, T)) with the mixture.
-            history: Turns before the recording, oldest first. An empty one is allowed, with a warning that the choice
-                is a guess.
+            history: Turns before the recording, oldest first; or messages of a chat, the text of a conversation, or the
+                `Path` of a file with it (a chat export, where the turns end before the voice note of the same name).
+                An empty one is allowed, with a warning that the choice is a guess.
             sample_rate: Rate in Hz of `audio` (and `enrollment`) where it is an array or tensor.
             enrollment: A recording of the wanted voice alone, or what `embed` made of one.
             target: Name of the person who speaks next, where it is known.
@@ -178,7 +178,7 @@ class Extractor:
             )
         started = time.perf_counter()
         recording = read_audio(audio, sample_rate=sample_rate)
-        turns = check_history(history)
+        turns = turns_of(history, audio=os.path.basename(audio) if isinstance(audio, str | os.PathLike) else None)
         voice = None if enrollment is None else _read_enrollment(enrollment, sample_rate)
         warnings = list(recording.warnings)
         if not turns and voice is None:

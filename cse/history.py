@@ -1,48 +1,24 @@
-"""The text of the conversation so far: turns, how they are read, and how they become the context of a model.
+"""The text of the conversation so far: turns, how Python callers pass them, and how they become the context of a model.
 
-A history is a list of `Turn`, oldest first. Consecutive turns of one speaker stay separate turns.
+A history is a list of `Turn`, oldest first. Consecutive turns of one speaker stay separate turns. Files and texts
+(plain text, JSON, chat exports) are read by `cse.chat`.
 
-Plain text has one turn a line, `Name: words` or only words. There are no continuation lines: a line without a
-name is a turn of an unknown speaker. Blank lines are skipped, and so is a name without words. A colon makes a
-name only where white space follows it (`12:30 meet` and `https://…` are words) and what precedes looks like a
-name: at most four words and 40 characters, and either written like one (`Ana`, `Speaker 0`, `María del
-Carmen`) or in front of at least two lines (`ana maria`, `0`). So `Here is the thing: …` is words, but a lone
-`Remember: …` is taken for a name; JSON has no such doubt.
-
-Errors name the line or the turn, and never quote what people wrote.
+Errors name the turn, and never quote what people wrote.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import re
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from cse.errors import HistoryError
 
-MAX_BYTES = 50 * 2**20
 MAX_TURNS = 200_000
 
 # roles of OpenAI-style messages that nobody in the conversation said
 _UNSPOKEN_ROLES = frozenset({"system", "developer", "tool", "function"})
-# where broken JSON is meant, and not "[12:30] words" or "{laughs}"
-_LIKE_JSON = re.compile(r'\s*(\[\s*[\[{"\]]|\{\s*["}])')
-# how audio begins: (offset, bytes)
-_SIGNATURES = (
-    (0, b"OggS"),
-    (0, b"RIFF"),
-    (0, b"fLaC"),
-    (0, b"ID3"),
-    (0, b"#!AMR"),
-    (0, b"caff"),
-    (4, b"ftyp"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,60 +28,6 @@ class Turn:
     text: str
     speaker: str | None = None
     time: str | None = None
-
-
-def parse_history(text: str | bytes) -> list[Turn]:
-    """Read a conversation from text: JSON, or one turn a line; which of them is told from the content.
-
-    JSON is a list of `{"speaker", "text"}` (`time` optional), of OpenAI-style `{"role", "content"}` or of
-    strings, or an object with such a list under `messages` or `history`. Turns without words and roles that
-    nobody speaks (`system`, `developer`, `tool`) are left out.
-
-    Args:
-        text: text, or its bytes in UTF-8 (UTF-16 where it starts with a byte order mark).
-
-    Returns:
-        The turns, oldest first; an empty list if there is nothing in the text.
-
-    Raises:
-        HistoryError: not text, broken JSON, JSON of another form, more than 50 MB or 200,000 turns.
-
-    Example:
-        >>> parse_history("Ana: Where shall we meet?\\nBen: At 12:30.")
-        [Turn(text='Where shall we meet?', speaker='Ana', time=None),
-         Turn(text='At 12:30.', speaker='Ben', time=None)]
-    """
-    if len(text) > MAX_BYTES:
-        raise HistoryError(
-            f"got {len(text) / 2**20:.0f} MB of history, expected at most {MAX_BYTES // 2**20} MB"
-        )
-    if isinstance(text, bytes):
-        text = _decode(text)
-    elif not isinstance(text, str):
-        raise HistoryError(f"got {type(text).__name__}, expected the history as text")
-    text = text.removeprefix("\ufeff")
-    _reject_binary(text)
-    for parser in _PARSERS:
-        turns = parser(text)
-        if turns is not None:
-            return turns
-    raise AssertionError("the last parser takes any text")
-
-
-def read_history(source: str | os.PathLike[str]) -> list[Turn]:
-    """Read a conversation from a file, or from standard input where `source` is `-`.
-
-    Raises:
-        HistoryError: no such file, a folder, or a content that `parse_history` refuses.
-    """
-    if source == "-":
-        name, data = "standard input", sys.stdin.buffer.read(MAX_BYTES + 1)
-    else:
-        name, data = os.fspath(source), _read_bytes(Path(source))
-    try:
-        return parse_history(data)
-    except HistoryError as error:
-        raise HistoryError(f"{name}: {error}") from error
 
 
 def check_history(history: Iterable[Turn | Mapping[str, Any] | str] | None) -> list[Turn]:
@@ -126,13 +48,13 @@ def check_history(history: Iterable[Turn | Mapping[str, Any] | str] | None) -> l
     if isinstance(history, str | bytes | Mapping | Turn) or not isinstance(history, Iterable):
         raise HistoryError(
             f"got {type(history).__name__}, expected a list of turns; "
-            "text goes through cse.history.parse_history"
+            "text goes through cse.chat.parse_history"
         )
     turns: list[Turn] = []
     for number, item in enumerate(history, start=1):
         if number > MAX_TURNS:
             raise _too_many()
-        turn = _turn(item, number)
+        turn = read_turn(item, number)
         if turn is not None:
             turns.append(turn)
     return turns
@@ -187,72 +109,16 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-# ---- from bytes to text
+def read_turn(item: object, number: int) -> Turn | None:
+    """One item of a history as a turn; None if it has no words or nobody spoke them.
 
+    Args:
+        item: A turn, a mapping as in JSON (`{"speaker", "text"}`, `{"role", "content"}`), or words.
+        number: Of the item, for the error.
 
-def _read_bytes(path: Path) -> bytes:
-    if os.path.isdir(path):  # unlike Path.is_dir never raises
-        raise HistoryError(f"{path}: is a folder, expected a text or JSON file with the conversation")
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise HistoryError(
-            f"{path}: no such file; expected a text or JSON file with the conversation"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise HistoryError(f"{path}: cannot read: {getattr(error, 'strerror', None) or error}") from error
-
-
-def _decode(data: bytes) -> str:
-    for offset, signature in _SIGNATURES:
-        if data[offset : offset + len(signature)] == signature:
-            raise HistoryError(
-                "this is audio or binary data, expected the text of the conversation; swapped files?"
-            )
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise HistoryError(
-            f"line {line}: got bytes that are no {encoding[:6].upper().rstrip('-')} text; save it as UTF-8"
-        ) from None
-
-
-def _reject_binary(text: str) -> None:
-    position = text.find("\0")
-    if position >= 0:
-        line = text.count("\n", 0, position) + 1
-        raise HistoryError(
-            f"line {line}: got binary data (a zero byte), expected the text of the conversation"
-        )
-
-
-# ---- JSON
-
-
-def _parse_json(text: str) -> list[Turn] | None:
-    if text.lstrip()[:1] not in ("[", "{"):
-        return None
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        if _LIKE_JSON.match(text) is None:
-            return None
-        raise HistoryError(f"line {error.lineno}, column {error.colno}: broken JSON: {error.msg}") from None
-    except (RecursionError, ValueError):
-        raise HistoryError("line 1: JSON nested too deeply, or with a number that is too long") from None
-    if isinstance(content, dict):
-        lists = [content[key] for key in ("messages", "history") if isinstance(content.get(key), list)]
-        if not lists:
-            raise HistoryError('line 1: got a JSON object without a list under "messages" or "history"')
-        content = lists[0]
-    return check_history(content)
-
-
-def _turn(item: object, number: int) -> Turn | None:
-    """One item of a history as a turn; None if it has no words or nobody spoke them."""
+    Raises:
+        HistoryError: It is of another type or form.
+    """
     text, speaker, time = _fields(item, number)
     if not isinstance(text, str):
         raise HistoryError(f'turn {number}: "text" is {type(text).__name__}, expected a string')
@@ -315,47 +181,3 @@ def _clean(text: str) -> str:
     except UnicodeEncodeError:
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text.strip()
-
-
-# ---- plain text
-
-# a full-width colon (Chinese, Japanese) ends a name without white space
-_NAMED = re.compile(r"\s*([^\s:：][^:：]{0,39}?)\s*(?::(?=\s|$)|：)\s*(.*)")
-
-
-def _parse_lines(text: str) -> list[Turn] | None:
-    # not str.splitlines, which also splits at characters that people's messages hold (U+2028, U+0085)
-    lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
-    if len(lines) > MAX_TURNS:
-        raise _too_many()
-    matches = [_NAMED.match(line) for line in lines]
-    counts = Counter(match[1] for match in matches if match is not None)
-    # "0: …", "1: …" are names where one of them comes back, and a numbered list where none does
-    numbers = any(count > 1 for name, count in counts.items() if name.isdecimal())
-    names = {name for name, count in counts.items() if _is_name(name, recurs=count > 1, numbers=numbers)}
-    items: list[Turn] = []
-    for line, match in zip(lines, matches, strict=True):
-        if match is not None and match[1] in names:
-            items.append(Turn(match[2], match[1]))
-        else:
-            items.append(Turn(line))
-    return check_history(items)
-
-
-def _is_name(name: str, *, recurs: bool, numbers: bool) -> bool:
-    words = name.split()
-    if name.isdecimal():
-        return numbers
-    if len(words) > 4 or not any(character.isalnum() for character in name):
-        return False
-    if recurs:
-        return True
-    if len(words) == 1:
-        return name[0].isalpha() or name[0] in "~@+"
-    # "Here is the thing: …" and "meet at 5: …" are words; "Speaker 0", "María del Carmen", "Ana 🌸" are names
-    return not words[-1][0].islower() and (len(words) == 2 or not words[0][0].islower())
-
-
-# Asked in this order; each returns None for a text that is not of its form. Chat exports go before
-# `_parse_lines`.
-_PARSERS: tuple[Callable[[str], list[Turn] | None], ...] = (_parse_json, _parse_lines)

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cse.chat import open_chat, read_context
 from cse.errors import ConfigError, InvalidAudioError
-from cse.history import Turn, read_history
+from cse.history import Turn
 from cse.manifest import Mixture, read_mixtures
 
 AUDIO_SUFFIXES = frozenset(
@@ -29,6 +30,7 @@ class BatchItem:
         output: The voice, when it is done.
         history: Turns before it, or the file that they are in; None where there is neither.
         enrollment: A recording of the wanted voice alone.
+        chat: Name or id of the chat in the file, where it has several.
     """
 
     name: str
@@ -36,6 +38,7 @@ class BatchItem:
     output: Path
     history: tuple[Turn, ...] | Path | None
     enrollment: Path | None = None
+    chat: str | None = None
 
 
 def is_batch(audio: str) -> bool:
@@ -48,15 +51,22 @@ def is_batch(audio: str) -> bool:
 
 
 def items_of(
-    audio: str, output: Path, *, history: str | None = None, enrollment: str | None = None
+    audio: str,
+    output: Path,
+    *,
+    history: str | None = None,
+    enrollment: str | None = None,
+    chat: str | None = None,
 ) -> list[BatchItem]:
     """The recordings of a folder or a manifest, by name.
 
     Args:
         audio: Folder, whose subfolders are not looked into, or `mixtures.jsonl`.
         output: Folder for the voices.
-        history: One file for all recordings of a folder; None is one beside each, of the same name.
+        history: One file for all recordings of a folder; None is one beside each, of the same name. In a chat export,
+            each recording has the turns before the voice note of its name.
         enrollment: One recording for all of a folder.
+        chat: Name or id of the chat, where exports have several.
 
     Raises:
         ConfigError: Options that do not go together, or two recordings that would be written to one file.
@@ -69,11 +79,11 @@ def items_of(
             raise ConfigError(
                 f"-o {output}: got the folder of the recordings, expected another one: voices are no recordings"
             )
-        turns = None if history is None else tuple(read_history(history))
+        shared = None if history is None else _shared(history, chat)
         voice = None if enrollment is None else Path(enrollment)
-        items = [_beside(path, output, turns, voice) for path in _recordings(Path(audio))]
+        items = [_beside(path, output, shared, voice, chat) for path in _recordings(Path(audio))]
     else:
-        for name, value in (("history", history), ("enrollment", enrollment)):
+        for name, value in (("history", history), ("enrollment", enrollment), ("chat", chat)):
             if value is not None:
                 raise ConfigError(
                     f"--{name}: got one for the manifest {audio}, expected none: it has its own in every line"
@@ -97,16 +107,28 @@ def _recordings(folder: Path) -> list[Path]:
     return found
 
 
-def _beside(audio: Path, output: Path, turns: tuple[Turn, ...] | None, enrollment: Path | None) -> BatchItem:
-    history: tuple[Turn, ...] | Path | None = turns
-    if turns is None:
+def _shared(history: str, chat: str | None) -> tuple[Turn, ...] | Path:
+    """Turns for all recordings, or the chat export in which each has its own."""
+    if history == "-" or open_chat(history).format in ("text", "turns"):
+        return tuple(read_context(history, chat=chat).turns)
+    return Path(history)
+
+
+def _beside(
+    audio: Path,
+    output: Path,
+    history: tuple[Turn, ...] | Path | None,
+    enrollment: Path | None,
+    chat: str | None,
+) -> BatchItem:
+    if history is None:
         files = [path for suffix in HISTORY_SUFFIXES if (path := audio.with_suffix(suffix)).is_file()]
         if len(files) > 1:
             raise ConfigError(
                 f"{audio}: got two histories, {files[0].name} and {files[1].name}, expected one"
             )
         history = files[0] if files else None
-    return BatchItem(audio.name, audio, output / f"{audio.stem}{OUTPUT_SUFFIX}", history, enrollment)
+    return BatchItem(audio.name, audio, output / f"{audio.stem}{OUTPUT_SUFFIX}", history, enrollment, chat)
 
 
 def _of_line(mixture: Mixture, output: Path) -> BatchItem:

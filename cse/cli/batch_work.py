@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cse.chat import Context, read_context
 from cse.cli.batch_items import BatchItem
 from cse.errors import CseError, MissingCueError, one_line
 from cse.extractor import Extractor, OnAbsent
 from cse.files import write_text
-from cse.history import Turn, read_history
 
 NOTES = ".done"  # subfolder with a note for every recording that is done
 
@@ -70,11 +70,12 @@ class ExtractOne:
             self._extractor = self._load()
         try:
             key = self._key(item)
+            context = _context(item)
             result = self._extractor.extract(
                 item.audio,
-                _turns(item),
+                None if context is None else context.turns,
                 enrollment=item.enrollment,
-                target=self._target,
+                target=self._target or (None if context is None else context.target),
                 on_absent=self._on_absent,
             )
             answer = result.to_dict(str(item.output))
@@ -106,6 +107,7 @@ class ExtractOne:
             _version(item.audio),
             history,
             item.enrollment and _version(item.enrollment),
+            item.chat,
             self._options,
         ]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -130,13 +132,15 @@ def _version(path: Path) -> tuple[str, int, int]:
     return (path.name, stat.st_size, stat.st_mtime_ns)
 
 
-def _turns(item: BatchItem) -> list[Turn] | tuple[Turn, ...] | None:
+def _context(item: BatchItem) -> Context | None:
     if item.history is None and item.enrollment is None:
         raise MissingCueError(
             f"got neither a history nor an enrollment, expected {item.audio.with_suffix('.txt').name} or "
             f"{item.audio.with_suffix('.json').name} beside it, or --history or --enrollment for all"
         )
-    return read_history(item.history) if isinstance(item.history, Path) else item.history
+    if isinstance(item.history, Path):
+        return read_context(item.history, audio=item.audio.name, chat=item.chat)
+    return None if item.history is None else Context(list(item.history))
 
 
 def _note(item: BatchItem) -> Path:

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from cse.audio import write_audio
+from cse.chat import read_history
 from cse.evaluation.metrics import si_sdr
 from cse.evaluation.plots import save_spectrograms
 from cse.extractor import Extractor
 from cse.files import write_text
-from cse.history import Turn, read_history
+from cse.history import Turn
 from cse.testing.flite import synthesize
 from simulate.mixing import Mix, mix
 

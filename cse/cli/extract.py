@@ -9,11 +9,11 @@ import typing
 from pathlib import Path
 
 from cse.audio import WRITABLE_SUFFIXES
+from cse.chat import read_context
 from cse.cli.batch_items import is_batch
 from cse.cli.models import add_model_options, load_extractor
 from cse.engines.choice import EngineName
 from cse.errors import ConfigError
-from cse.history import read_history
 from cse.voice_book import VoiceBook
 
 
@@ -27,23 +27,34 @@ def main(argv: list[str]) -> int:
             raise ConfigError(
                 "--voice-book, --sender: got many recordings, expected the messages of one sender each"
             )
+        if options.at is not None:
+            raise ConfigError("--at: got the place of one voice note, expected none for many recordings")
         return extract_batch(options)
     for name in ("engine", "workers", "ray_address"):
         if getattr(options, name) is not None:
             raise ConfigError(
                 f"--{name.replace('_', '-')}: got one recording, expected a folder or a manifest of many for it"
             )
+    for name in ("at", "chat"):
+        if getattr(options, name) is not None and not options.history:
+            raise ConfigError(
+                f"--{name}: got it without --history, expected the chat export that it is about"
+            )
     if (options.voice_book is None) != (options.sender is None):
         raise ConfigError("--voice-book, --sender: got only one of them, expected both or neither")
     output = Path(options.output)
     _check_output(output)
-    history = read_history(options.history) if options.history else None
+    context = None
+    if options.history:
+        context = read_context(
+            options.history, at=options.at, audio=Path(options.audio).name, chat=options.chat
+        )
     extractor = load_extractor(options)
     result = extractor.extract(
         options.audio,
-        history,
+        None if context is None else context.turns,
         enrollment=options.enrollment,
-        target=options.target,
+        target=options.target or (None if context is None else context.target),
         on_absent=options.on_absent,
         voice_book=None if options.voice_book is None else VoiceBook(options.voice_book),
         sender=options.sender,
@@ -86,9 +97,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--history",
         metavar="FILE",
-        help="turns before it: plain text (Name: words), JSON; - is standard input",
+        help="turns before it: plain text (Name: words), JSON, or a chat export (WhatsApp's ZIP or text, Telegram, "
+        "Signal, Slack, Discord, Matrix); - is standard input",
     )
-    parser.add_argument("--target", metavar="NAME", help="who is speaking, as named in the history")
+    parser.add_argument(
+        "--at",
+        metavar="NOTE|TIME",
+        help="the voice note in the chat export, by file name, message id or time (default: the last one that is "
+        "called like AUDIO, else the end of the chat); what follows it is left out",
+    )
+    parser.add_argument("--chat", metavar="NAME|ID", help="which chat, where the export has several")
+    parser.add_argument(
+        "--target",
+        metavar="NAME",
+        help="who is speaking, as named in the history (default: who sent the voice note)",
+    )
     parser.add_argument("--enrollment", metavar="WAV", help="a recording of the wanted voice alone")
     parser.add_argument(
         "--voice-book", metavar="FILE",

@@ -34,7 +34,9 @@ def extract_batch(options: argparse.Namespace) -> int:
         CseError: Some recordings failed otherwise.
     """
     output = Path(options.output)
-    items = items_of(options.audio, output, history=options.history, enrollment=options.enrollment)
+    items = items_of(
+        options.audio, output, history=options.history, enrollment=options.enrollment, chat=options.chat
+    )
     engine = make_engine(options.engine or "serial", workers=options.workers, address=options.ray_address)
     _make_folder(output)
     work = ExtractOne(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from cse.chat import parse_history
 from cse.errors import HistoryError
-from cse.history import Turn, parse_history
+from cse.history import Turn
 
 HistoryFormat = Literal["auto", "text", "json"]
 HISTORY_FORMATS: tuple[str, ...] = get_args(HistoryFormat)

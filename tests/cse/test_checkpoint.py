@@ -396,8 +396,8 @@ def test_instantiate_does_not_change_the_config() -> None:
     [
         "os.system", "builtins.eval", "subprocess.Popen", "torch.nn.Linear", "csex.history.Turn",
         "cse", "cse.history", "cse.os", "cse.history.os", "cse.checkpoint.os.system", "cse.checkpoint.shutil.rmtree",
-        "cse.checkpoint.Path", "cse.history.parse_history", "cse.files.write_text", "cse.history.Turn.__class__",
-        "cse.history.__builtins__", "cse.history._parse_json", "cse.absent.Model", "cse.history.Absent",
+        "cse.checkpoint.Path", "cse.history.check_history", "cse.files.write_text", "cse.history.Turn.__class__",
+        "cse.history.__builtins__", "cse.history._fields", "cse.absent.Model", "cse.history.Absent",
         "cse..history.Turn", ".cse.history.Turn", "cse.history.Turn ", "", "cse.history.DEFAULT", None, 5, ["cse"],
         "cse.checkpoint.MAX", "cse.checkpoint.TYPE_CHECKING",
     ],
