@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +16,7 @@ from typing import Any
 
 from cse.cli.models import add_model_options, load_extractor
 from cse.errors import ConfigError, CseError, MissingExtraError
-from cse.evaluation.evaluate import CUES, Evaluation, check_options, evaluate
+from cse.evaluation.evaluate import CUES, Evaluation, ExtractsVoice, check_options, evaluate
 from cse.evaluation.items import METRICS
 from cse.evaluation.markup import RESULTS, interval, quantity
 from cse.evaluation.report import check_report_folder, write_report
@@ -45,9 +46,8 @@ def main(argv: list[str]) -> int:
     _check_outputs(options)
     transcriber = _load_transcriber(options, metrics)
     extractor = load_extractor(options)
-    _warn_of_talkers(mixtures, extractor)
     evaluation = evaluate(
-        extractor,
+        _perfect(extractor, mixtures) if options.oracle_separation else _warned(extractor, mixtures),
         mixtures,
         history_turns=options.history_turns,
         cues=options.cues,
@@ -57,7 +57,10 @@ def main(argv: list[str]) -> int:
         keep_examples=options.examples if options.report else 0,
         progress=True,
     )
-    evaluation = replace(evaluation, settings={**evaluation.settings, **_provenance(options)})
+    command = shlex.join(["cse", "evaluate", *argv])
+    evaluation = replace(
+        evaluation, settings={**evaluation.settings, **_provenance(options), "command": command}
+    )
     _write(evaluation, options)
     failed = [item for item in evaluation.items if item.error is not None]
     if len(failed) == len(evaluation.items):
@@ -65,7 +68,13 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _warn_of_talkers(mixtures: Sequence[Mixture], extractor: Extractor) -> None:
+def _perfect(extractor: Extractor, mixtures: Sequence[Mixture]) -> ExtractsVoice:
+    from cse.evaluation.perfect_separation import PerfectSeparation
+
+    return PerfectSeparation(extractor, mixtures)
+
+
+def _warned(extractor: Extractor, mixtures: Sequence[Mixture]) -> Extractor:
     """Say where a model has fewer outputs than a mixture has talkers: what it reaches there can still be measured."""
     counts = [len(mixture.interferers) + (mixture.target is not None) for mixture in mixtures]
     over = [
@@ -78,6 +87,7 @@ def _warn_of_talkers(mixtures: Sequence[Mixture], extractor: Extractor) -> None:
             "estimate",
             file=sys.stderr,
         )
+    return extractor
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -109,6 +119,10 @@ def build_parser() -> argparse.ArgumentParser:
         "follows; mixtures that do not say them are left out",
     )  # fmt: skip
     parser.add_argument(
+        "--oracle-separation", action="store_true",
+        help="hand the true voices to the model's chooser: how well it chooses, given perfect separation",
+    )  # fmt: skip
+    parser.add_argument(
         "--metrics", type=_names("metric", sorted(METRICS)), default=frozenset(), metavar="LIST",
         help="of pesq,stoi,wer: what takes longer and needs the extra cse[metrics]",
     )  # fmt: skip
@@ -119,7 +133,7 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--limit", type=_positive_number, metavar="N", help="only the first N mixtures")
     parser.add_argument(
-        "--examples", type=_whole_number, default=12, metavar="N", help="sounds in the report (%(default)s)"
+        "--examples", type=_whole_number, default=10, metavar="N", help="sounds in the report (%(default)s)"
     )
     parser.add_argument(
         "--seed", type=_whole_number, default=0, help="of the bootstrap intervals (%(default)s)"
@@ -219,6 +233,7 @@ def _provenance(options: argparse.Namespace) -> dict[str, Any]:
         "min_history_turns": options.min_history_turns,
         "limit": options.limit,
         "swapped": sorted(options.swap),
+        "oracle_separation": options.oracle_separation,
         "device": options.device,
         "versions": {
             "python": platform.python_version(),

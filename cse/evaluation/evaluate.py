@@ -143,6 +143,7 @@ def _new_row(mixture: Mixture, *, history: Sequence[Turn] | None, cues: frozense
         history_turns=len(history or ()),
         enrollment=mixture.enrollment is not None and (cues is None or "enrollment" in cues),
         duration_s=mixture.duration_s,
+        alone=mixture.target is not None and not mixture.interferers and mixture.noise is None,
     )
 
 
@@ -158,11 +159,11 @@ def _evaluate_item(
     """Extract from one mixture and fill its row."""
     signals = load_signals(mixture)
     row.duration_s = len(signals.mixture) / signals.sample_rate
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), time.process_time()
     extraction = extractor.extract(
         mixture.mixture, history, enrollment=mixture.enrollment if row.enrollment else None
     )
-    row.seconds = time.perf_counter() - started
+    row.seconds, row.processor_seconds = time.perf_counter() - started, time.process_time() - worked
     estimate = score_extraction(row, extraction, signals)
     score_extras(
         row, estimate, signals, metrics=metrics, target_text=mixture.target_text, transcriber=transcriber

@@ -51,9 +51,13 @@ class ItemResult:
     history_turns: int
     enrollment: bool
     duration_s: float
+    alone: bool = False  # a talker without interferers and without noise
     seconds: float | None = None
+    processor_seconds: float | None = None  # of all cores; other work on the machine does not enter
+    talkers_found: int | None = None
     probability: float | None = None
     right: bool = False
+    p_none: float | None = None  # that no candidate is the target
     target_present: bool | None = None  # what the extractor says; `target_absent` is the truth
     abstained: bool | None = None
     si_sdr_db: float | None = None
@@ -63,11 +67,13 @@ class ItemResult:
     interferer_si_sdr_db: float | None = None  # against the interferer the estimate is nearest to
     hedged: bool | None = None
     separation_si_sdri_db: float | None = None
+    input_si_sdr_db: float | None = None  # of the estimate against the recording itself, of a talker alone
     pesq: float | None = None
     stoi: float | None = None
     wer: float | None = None
     transcript: str | None = None
     candidates: list[CandidateResult] = field(default_factory=list)
+    turn_attribution: list[float] | None = None
     warnings: list[str] = field(default_factory=list)
     error: str | None = None
     word_errors: WordErrors | None = None
@@ -138,7 +144,11 @@ def score_extraction(row: ItemResult, extraction: Extraction, signals: Signals) 
     row.target_present = bool(extraction.target_present)
     row.abstained = bool(extraction.abstained)
     row.warnings = list(extraction.warnings)
+    row.turn_attribution = extraction.turn_attribution
     candidates = list(extraction.candidates or ())
+    row.p_none = _none_of(candidates)
+    if candidates:
+        row.talkers_found = extraction.to_dict()["talkers"]
     row.transcript = _chosen_transcript(candidates)
     waveforms = [at_rate(one.waveform, extraction.sample_rate, signals) for one in candidates]
     target = signals.target
@@ -167,6 +177,8 @@ def _score_against_target(
     row.sdr_db = measure.sdr(estimate[:length], target)
     row.sdri_db = row.sdr_db - measure.sdr(signals.mixture[:length], target)
     row.right = measure.is_right(estimate, target, signals.interferers)
+    if row.alone:
+        row.input_si_sdr_db = measure.si_sdr(estimate, signals.mixture)
     if signals.interferers:
         nearest = max(measure.si_sdr_over_reference(estimate, one) for one in signals.interferers)
         row.interferer_si_sdr_db = nearest
@@ -210,6 +222,13 @@ def _chosen_transcript(candidates: Sequence[Any]) -> str | None:
     return max(
         candidates, key=lambda one: one.probability if one.probability is not None else -1.0
     ).transcript
+
+
+def _none_of(candidates: Sequence[Any]) -> float | None:
+    """Probabilities of the candidates and of "none of them" sum to 1; None where one is not stated."""
+    stated = [_finite(one.probability) for one in candidates]
+    known = [probability for probability in stated if probability is not None]
+    return max(0.0, 1 - sum(known)) if known and len(known) == len(stated) else None
 
 
 def _finite(value: float | None) -> float | None:

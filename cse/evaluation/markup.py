@@ -23,12 +23,27 @@ RESULTS: dict[str, tuple[str, str, str]] = {
     "failure_rate": ("failures", "share", "SI-SDRi below 1 dB, or no result"),
     "hedging_rate": ("hedging", "share", "target and interferer within 3 dB of each other in the estimate"),
     "abstention_rate": ("abstained", "share", "the extractor was not sure enough to choose"),
+    "error_surest_half": ("errors where surest", "share", "among the half with the highest probability"),
+    "error_answered": ("errors when it did not abstain", "share", "of the voices that it was sure enough of"),
     "absent_detection_rate": (
         "absence noticed",
         "share",
         "of the items in which nobody continues the history",
     ),
     "false_absent_rate": ("absence claimed wrongly", "share", "of the items that have a target"),
+    "absent_found_at_10_percent_false_alarms": (
+        "absence found at 10 % false alarms",
+        "share",
+        "by the best threshold on the probability that nobody is meant",
+    ),
+    "absent_auroc": ("absence, area under ROC", "plain", "0.5 is a guess, 1 never errs"),
+    "talker_count_accuracy": ("number of talkers right", "share", "found as many as there are"),
+    "single_talker_si_sdr_db": (
+        "one talker, SI-SDR",
+        "db",
+        "of the output against the recording of a talker who is alone; 100 dB is untouched",
+    ),
+    "single_talker_untouched_rate": ("one talker untouched", "share", "above 20 dB"),
     "ece": ("calibration error", "share", "mean gap between stated probability and what came true"),
     "risk_coverage_area": (
         "area under risk–coverage",
@@ -39,6 +54,7 @@ RESULTS: dict[str, tuple[str, str, str]] = {
     "stoi": ("STOI", "plain", "predicted intelligibility, 0 to 1"),
     "wer": ("word error rate", "share", "of the transcript of the estimate"),
     "real_time_factor": ("real-time factor", "plain", "seconds of processing for one second of audio"),
+    "processor_time_factor": ("processor time factor", "plain", "the same in processor seconds of all cores"),
     "peak_rss_mb": ("peak memory", "mb", "of the process"),
 }
 
@@ -97,11 +113,6 @@ def badge(row: ItemResult) -> str:
     return f'<span class="{kind}">{words}</span>'
 
 
-def definition(term: str, text: str | None) -> str:
-    """A term and its text for a `dl`; nothing for None."""
-    return "" if text is None else f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>"
-
-
 def result_rows(numbers: Mapping[str, Any]) -> str:
     """The rows of the table of results: how many items, then every number that there is."""
     counts = ", ".join(
@@ -135,12 +146,49 @@ def group_rows(groups: Mapping[str, Mapping[str, Any]]) -> str:
     )
 
 
+def confusion_table(confusion: Mapping[str, Mapping[str, int]] | None) -> str:
+    """How many talkers were found, by how many there are, under a heading; nothing for None.
+
+    >>> text = confusion_table({"2": {"2": 3, "3": 1}})
+    >>> [words in text for words in ("found 2", "found 3", "found 4")]
+    [True, True, False]
+    """
+    if confusion is None:
+        return ""
+    found = sorted({number for counts in confusion.values() for number in counts}, key=int)
+    head = "".join(f'<th class="number">found {number}</th>' for number in found)
+    rows = "".join(
+        f"<tr><td>{true}</td>"
+        + "".join(f'<td class="number">{counts.get(number, 0)}</td>' for number in found)
+        + "</tr>"
+        for true, counts in confusion.items()
+    )
+    return (
+        '<h2>Number of talkers</h2><div class="card scroll"><table class="narrow">'
+        f"<thead><tr><th>there are</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
 def describe_settings(settings: Mapping[str, Any]) -> str:
-    """What the run was made with, on one line."""
+    """What the run was made with, on one line; the command is not in it.
+
+    >>> describe_settings({"cues": ["history"], "limit": None, "versions": {"python": "3.11"}, "command": "cse …"})
+    'cues history · python 3.11'
+    """
     parts = []
     for name, value in settings.items():
-        if value is None or value == []:
+        if name == "command" or value is None or value is False or value == []:
             continue
-        words = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        parts.append(f"{escape(name.replace('_', ' '))} {escape(words)}")
+        if isinstance(value, Mapping):
+            words = " · ".join(f"{one} {version}" for one, version in value.items() if version is not None)
+        else:
+            words = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            words = name.replace("_", " ") + ("" if value is True else f" {words}")
+        parts.append(escape(words))
     return " · ".join(parts)
+
+
+def command_line(settings: Mapping[str, Any]) -> str:
+    """The command that made the run, to be typed again; nothing where it was not made by one."""
+    command = settings.get("command")
+    return f'<pre class="command">{escape(command)}</pre>' if command else ""

@@ -62,7 +62,12 @@ def spectrogram_db(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def save_spectrograms(
-    path: str | os.PathLike[str], waveforms: Mapping[str, np.ndarray], sample_rate: int
+    path: str | os.PathLike[str],
+    waveforms: Mapping[str, np.ndarray],
+    sample_rate: int,
+    *,
+    brought: Sequence[tuple[str, float]] = (),
+    theme: Theme = LIGHT,
 ) -> None:
     """Draw waveforms (T,), one below the other, on one time axis and one dB scale, as a PNG.
 
@@ -70,6 +75,8 @@ def save_spectrograms(
         path: the file to write; it is there completely or not at all.
         waveforms: title to waveform, drawn in this order; all of one sample rate, lengths may differ.
         sample_rate: in Hz.
+        brought: turns of a history and what each brought to the choice in log-odds; drawn as bars below.
+        theme: Colours around the spectrograms.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -83,8 +90,13 @@ def save_spectrograms(
     # the few loudest cells, low harmonics of vowels, would leave everything else dark
     loud_db = max(float(np.percentile(power, 99.8)) for power in powers.values())
     longest_s = max(len(waveform) for waveform in waveforms.values()) / sample_rate
-    figure = _figure(9.0, 0.55 + 1.75 * len(powers), LIGHT, dpi=110)
+    heights_in = [0.55 + 1.75 * len(powers)] + ([0.8 + 0.3 * len(brought)] if brought else [])
+    whole = _figure(9.0, sum(heights_in), theme, dpi=110)
     from matplotlib import colormaps
+
+    parts = whole.subfigures(len(heights_in), 1, height_ratios=heights_in, squeeze=False)[:, 0]
+    figure = parts[0]
+    figure.set_facecolor(theme.background)
 
     colors = colormaps["magma"].resampled(160)  # few enough for `_save` to keep each of them
     panels = figure.subplots(len(powers), 1, sharex=True, squeeze=False)[:, 0]
@@ -100,14 +112,45 @@ def save_spectrograms(
             vmax=0,
             extent=(0, len(waveforms[title]) / sample_rate, 0, sample_rate / 2000),
         )
-        axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=LIGHT.text, parse_math=False)
-        axes.set_ylabel("kHz")
+        axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=theme.text, parse_math=False)
+        axes.set_ylabel("kHz", color=theme.text)
         axes.set_xlim(0, longest_s)
         axes.set_facecolor("black")
-        axes.tick_params(colors=LIGHT.text)
-    panels[-1].set_xlabel("seconds")
-    figure.colorbar(image, ax=list(panels), pad=0.012, fraction=0.03, extend="max", label="dB")
-    _save(figure, path)
+        axes.tick_params(colors=theme.text)
+    panels[-1].set_xlabel("seconds", color=theme.text)
+    bar = figure.colorbar(image, ax=list(panels), pad=0.012, fraction=0.03, extend="max")
+    bar.set_label("dB", color=theme.text)
+    bar.ax.tick_params(colors=theme.text)
+    if brought:
+        _draw_turns(parts[1], brought, theme)
+    _save(whole, path)
+
+
+def _draw_turns(figure: Any, brought: Sequence[tuple[str, float]], theme: Theme) -> None:
+    """Bars from a middle line, oldest turn first: to the right what spoke for the choice, to the left what against."""
+    figure.set_facecolor(theme.background)
+    axes = figure.subplots()
+    _style(axes, theme)
+    values = [value for _, value in brought]
+    axes.barh(
+        range(len(values)), values, color=[theme.line if value >= 0 else theme.accent for value in values]
+    )
+    labels = [f"{shorten(text, 60)}  {value:+.2f}" for text, value in brought]
+    axes.set_yticks(range(len(values)), labels, parse_math=False)
+    axes.invert_yaxis()
+    axes.axvline(0, color=theme.text, linewidth=1)
+    reach = 1.1 * max(1.0, *map(abs, values))
+    axes.set_xlim(-reach, reach)
+    axes.set_xlabel("what each turn brought to the choice, in log-odds", color=theme.text)
+
+
+def shorten(text: str, most: int) -> str:
+    """The beginning of a text, at most so many characters.
+
+    >>> shorten("Where shall we meet?", 12)
+    'Where shall…'
+    """
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def save_risk_coverage(path: str | os.PathLike[str], curve: RiskCoverage, *, theme: Theme = LIGHT) -> None:
@@ -188,6 +231,21 @@ def save_reliability(
     _save(figure, path)
 
 
+def save_roc(
+    path: str | os.PathLike[str], false_alarms: np.ndarray, found: np.ndarray, *, theme: Theme = LIGHT
+) -> None:
+    """Draw the share found against the share of false alarms, both (K,), as a PNG; 10 % is marked."""
+    figure, axes = _plot("false alarms", "absent targets noticed", theme)
+    axes.step(false_alarms, found, where="post", color=theme.line, linewidth=2)
+    axes.plot([0, 1], [0, 1], color=theme.grid, linewidth=1, label="by chance")
+    axes.axvline(0.1, color=theme.accent, linewidth=1, linestyle="--", label="10 % false alarms")
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.03, 1.05)
+    _percent(axes, x=True, y=True)
+    _legend(axes, theme, where="lower right")
+    _save(figure, path)
+
+
 def _figure(width_in: float, height_in: float, theme: Theme, *, dpi: int) -> Figure:
     try:
         from matplotlib.figure import Figure
@@ -199,16 +257,20 @@ def _figure(width_in: float, height_in: float, theme: Theme, *, dpi: int) -> Fig
 def _plot(x_label: str, y_label: str, theme: Theme) -> tuple[Figure, Axes]:
     figure = _figure(3.8, 3.0, theme, dpi=170)
     axes = figure.subplots()
-    axes.set_facecolor(theme.background)
+    _style(axes, theme)
     axes.set_xlabel(x_label, color=theme.text)
     axes.set_ylabel(y_label, color=theme.text)
+    return figure, axes
+
+
+def _style(axes: Axes, theme: Theme) -> None:
+    axes.set_facecolor(theme.background)
     axes.tick_params(colors=theme.text)
     axes.grid(color=theme.grid, linewidth=0.8)
     axes.set_axisbelow(True)
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(theme.grid)
-    return figure, axes
 
 
 def _percent(axes: Axes, *, x: bool, y: bool) -> None:

@@ -21,28 +21,32 @@ import numpy as np
 from cse.audio import write_audio
 from cse.errors import ConfigError
 from cse.evaluation import plots
+from cse.evaluation.confidence import absence_scores, calibration_pairs
+from cse.evaluation.detection import roc_curve
 from cse.evaluation.evaluate import Evaluation
+from cse.evaluation.example_markup import explanation
 from cse.evaluation.examples import Example
 from cse.evaluation.items import ItemResult
 from cse.evaluation.markup import (
     badge,
     cell,
+    command_line,
+    confusion_table,
     decibels,
-    definition,
     describe_settings,
     group_rows,
     percent,
     result_rows,
 )
 from cse.evaluation.statistics import reliability_bins, risk_coverage
-from cse.evaluation.summary import by_history_turns, calibration_pairs
+from cse.evaluation.summary import by_history_turns
 from cse.files import write_text
 
 PAGE = "index.html"
 FILES = "report_files"
 MARK = '<meta name="generator" content="cse evaluate">'
 MAX_ROWS = 2000
-SHOWN_TURNS = 6
+THEMES = (("", plots.LIGHT), ("_dark", plots.DARK))
 ITEM_COLUMNS = {
     "item": "", "outcome": "", "talkers": "number", "turns": "number", "probability": "number",
     "SI-SDR": "number", "SI-SDRi": "number", "SDRi": "number", "best candidate": "number",
@@ -83,12 +87,15 @@ def write_report(
     check_report_folder(folder)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    numbers = evaluation.to_dict()
     with _files_beside(folder) as files:
         values = {
             "title": escape(title),
             "settings": describe_settings(evaluation.settings),
-            "results": result_rows(evaluation.to_dict()),
+            "command": command_line(evaluation.settings),
+            "results": result_rows(numbers),
             "plots": _plots(files, evaluation),
+            "talkers": confusion_table(numbers["talker_count_confusion"]),
             "groups": group_rows(
                 by_history_turns(item for item in evaluation.items if not item.target_absent)
             ),
@@ -131,10 +138,11 @@ def _files_beside(folder: Path) -> Iterator[Path]:
 def _plots(files: Path, evaluation: Evaluation) -> str:
     probabilities, right = calibration_pairs(item for item in evaluation.items if item.error is None)
     present = [item for item in evaluation.items if not item.target_absent]
+    absent = [item for item in evaluation.items if item.target_absent]
     figures = []
     if present:
         chance = float(np.mean([1 / item.talkers for item in present]))
-        for suffix, theme in (("", plots.LIGHT), ("_dark", plots.DARK)):
+        for suffix, theme in THEMES:
             plots.save_accuracy_by_turns(
                 files / f"turns{suffix}.png", by_history_turns(present), chance=chance, theme=theme
             )
@@ -143,19 +151,29 @@ def _plots(files: Path, evaluation: Evaluation) -> str:
         )
     if probabilities:
         curve, bins = risk_coverage(probabilities, right), reliability_bins(probabilities, right)
-        for suffix, theme in (("", plots.LIGHT), ("_dark", plots.DARK)):
+        for suffix, theme in THEMES:
             plots.save_risk_coverage(files / f"risk{suffix}.png", curve, theme=theme)
             plots.save_reliability(files / f"reliability{suffix}.png", bins, theme=theme)
         figures.append(_themed("risk", "Risk when answering only if sure", "risk against coverage"))
         figures.append(_themed("reliability", "Is the stated probability honest?", "reliability diagram"))
+    alone, beside = absence_scores(absent), absence_scores(present)
+    if len(alone) and len(beside):
+        for suffix, theme in THEMES:
+            plots.save_roc(files / f"absence{suffix}.png", *roc_curve(alone, beside), theme=theme)
+        figures.append(
+            _themed("absence", "Is it noticed that nobody is meant?", "found against false alarms")
+        )
     return "\n".join(figures)
 
 
 def _themed(name: str, caption: str, alt: str) -> str:
+    return f'<figure class="card"><figcaption>{caption}</figcaption>{_picture(name, alt)}</figure>'
+
+
+def _picture(name: str, alt: str) -> str:
     return (
-        f'<figure class="card"><figcaption>{caption}</figcaption><picture>'
-        f'<source srcset="{FILES}/{name}_dark.png" media="(prefers-color-scheme: dark)">'
-        f'<img src="{FILES}/{name}.png" alt="{alt}"></picture></figure>'
+        f'<picture><source srcset="{FILES}/{name}_dark.png" media="(prefers-color-scheme: dark)">'
+        f'<img loading="lazy" src="{FILES}/{name}.png" alt="{alt}"></picture>'
     )
 
 
@@ -173,14 +191,15 @@ def _example(files: Path, number: int, example: Example) -> str:
             f"<figure><figcaption>{title}</figcaption>"
             f'<audio controls preload="none" src="{FILES}/{name}"></audio></figure>'
         )
-    picture = f"example_{number:02d}.png"
-    plots.save_spectrograms(files / picture, waveforms, signals.sample_rate)
+    picture = f"example_{number:02d}"
+    for suffix, theme in THEMES:
+        plots.save_spectrograms(files / f"{picture}{suffix}.png", waveforms, signals.sample_rate, theme=theme)
     return (
         f'<article class="card"><h3>{escape(row.id)} {badge(row)}</h3>'
         f"<p>{_numbers(row)}</p>"
         f'<div class="players">{"".join(players)}</div>'
-        f'<img class="spectrogram" loading="lazy" src="{FILES}/{picture}" alt="spectrograms, {number}">'
-        f"{_texts(example)}</article>"
+        f'<div class="spectrogram">{_picture(picture, f"spectrograms of example {number}")}</div>'
+        f"{explanation(example)}</article>"
     )
 
 
@@ -198,26 +217,6 @@ def _numbers(row: ItemResult) -> str:
     if row.abstained:
         parts.append("abstained")
     return " · ".join(parts)
-
-
-def _texts(example: Example) -> str:
-    mixture, history = example.mixture, list(example.history or ())
-    said = definition("target said", mixture.target_text) + "".join(
-        definition("interferer said", text) for text in mixture.interferer_texts
-    )
-    heard = "".join(
-        definition(f"candidate {number}, {percent(one.probability)}", one.transcript or "–")
-        for number, one in enumerate(example.row.candidates, start=1)
-    )
-    turns = "".join(
-        f"<li>{f'<b>{escape(turn.speaker)}:</b> ' if turn.speaker else ''}{escape(turn.text)}</li>"
-        for turn in history[-SHOWN_TURNS:]
-    )
-    first = max(1, len(history) - SHOWN_TURNS + 1)
-    return (
-        f"<details><summary>history ({len(history)} turns) and texts</summary>"
-        f'<ol class="turns" start="{first}">{turns}</ol><dl>{said}{heard}</dl></details>'
-    )
 
 
 def _items_note(count: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -11,10 +11,10 @@ import numpy as np
 Z_95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
 
-def wilson_interval(successes: int, trials: int, *, z: float = Z_95) -> tuple[float, float]:
+def wilson_interval(successes: float, trials: int, *, z: float = Z_95) -> tuple[float, float]:
     """95 % interval of a proportion that stays inside [0, 1] and is honest for few trials: Wilson, 1927.
 
-    No trial at all leaves everything possible: (0.0, 1.0).
+    No trial at all leaves everything possible: (0.0, 1.0). Successes may be an expected number.
 
     >>> low, high = wilson_interval(9, 10)
     >>> round(low, 3), round(high, 3)
@@ -47,6 +47,35 @@ def bootstrap_interval(
     # one draw at a time: an array of resamples × N would not fit memory for the long test lists
     means = [values[rng.integers(len(values), size=len(values))].mean() for _ in range(resamples)]
     low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def bootstrap_of(
+    statistic: Callable[..., float | None], *samples: np.ndarray, seed: int, resamples: int = 1000
+) -> tuple[float, float] | None:
+    """95 % percentile-bootstrap interval of what `statistic` makes of independent samples of items.
+
+    Args:
+        statistic: is given each sample with its rows drawn anew; None leaves that draw out.
+        samples: (N, ...) each, one row an item; what belongs together is in one row.
+        seed: decides the draws.
+        resamples: how many of them.
+
+    Returns:
+        None where a sample has fewer than two rows.
+
+    >>> bootstrap_of(lambda rows: rows.max(), np.array([1.0, 1.0, 1.0]), seed=0)
+    (1.0, 1.0)
+    """
+    if any(len(sample) < 2 for sample in samples):
+        return None
+    rng = np.random.default_rng(seed)
+    drawn = (
+        statistic(*(sample[rng.integers(len(sample), size=len(sample))] for sample in samples))
+        for _ in range(resamples)
+    )
+    values = [value for value in drawn if value is not None]
+    low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
 
 
@@ -140,6 +169,30 @@ def risk_coverage(probabilities: Sequence[float], right: Sequence[bool]) -> Risk
         risk=wrong[last_of_its_value] / answered,
         threshold=stated[last_of_its_value],
     )
+
+
+def wrong_among_surest(
+    probabilities: Sequence[float], right: Sequence[bool], *, share: float = 0.5
+) -> tuple[float, int] | None:
+    """How many are wrong among the `share` of the items with the highest stated probability, and how many these are.
+
+    The number is rounded up. Of items that state the same probability at the border, each is as likely to be among
+    them, so the number of wrong ones may be a fraction; None is no items.
+
+    >>> wrong_among_surest([0.9, 0.8, 0.7, 0.6], [True, False, False, False])
+    (1.0, 2)
+    >>> wrong_among_surest([0.9, 0.8, 0.8, 0.6], [True, True, False, False])
+    (0.5, 2)
+    """
+    stated, outcome = _aligned(probabilities, right)
+    if not len(stated):
+        return None
+    count = int(np.ceil(share * len(stated)))
+    border = np.sort(stated)[::-1][count - 1]
+    above, tied = stated > border, stated == border
+    places = count - int(above.sum())
+    wrong = float((~outcome[above]).sum()) + places * float((~outcome[tied]).mean())
+    return wrong, count
 
 
 def _aligned(probabilities: Sequence[float], right: Sequence[bool]) -> tuple[np.ndarray, np.ndarray]:

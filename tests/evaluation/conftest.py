@@ -74,6 +74,7 @@ def extraction(
     abstained: bool = False,
     target_present: bool = True,
     candidates: Sequence[Candidate] = (),
+    turn_attribution: list[float] | None = None,
 ) -> Extraction:
     """What an extractor returns, with everything filled in that a test does not look at."""
     return Extraction(
@@ -83,7 +84,7 @@ def extraction(
         abstained=abstained,
         target_present=target_present,
         candidates=list(candidates),
-        turn_attribution=None,
+        turn_attribution=turn_attribution,
         context_turns=0,
         duration_s=len(waveform) / sample_rate,
         real_time_factor=0.1,

@@ -118,6 +118,40 @@ def test_a_lost_tail_is_silence_and_costs(mixtures, fake_that_answers, new_extra
     )
 
 
+def test_rows_keep_what_led_to_the_choice(mixtures, fake_that_answers, new_extraction) -> None:
+    from cse.extraction import Candidate
+
+    def explaining(item, voices):
+        candidates = [Candidate(voices[0], 0.6, "at noon"), Candidate(voices[1], 0.1, "")]
+        return new_extraction(voices[0], candidates=candidates, turn_attribution=[0.25, -0.5, 1.0])
+
+    evaluation = evaluate(fake_that_answers(explaining), mixtures[:1])
+    row = evaluation.to_dict()["per_item"][0]
+    assert row["turn_attribution"] == [0.25, -0.5, 1.0]
+    assert row["p_none"] == pytest.approx(0.3), "the rest of the candidates' probabilities"
+    assert (row["talkers"], row["talkers_found"]) == (2, 2)
+    assert row["processor_seconds"] >= 0 and not row["alone"] and row["input_si_sdr_db"] is None
+
+
+def test_one_talker_is_compared_with_the_recording(mixtures, fake_that_answers, new_extraction) -> None:
+    alone = replace(mixtures[0], mixture=mixtures[0].target, interferers=())
+
+    class Untouched:
+        def extract(self, audio, history=None, *, enrollment=None):
+            import soundfile
+
+            waveform = soundfile.read(audio, dtype="float32")[0]
+            return new_extraction(waveform + 0.01 * np.roll(waveform, 4))
+
+    numbers = evaluate(Untouched(), [alone]).to_dict()
+    # a tone of 18.18 samples a period, 1/100 of it four samples late
+    assert numbers["single_talker_si_sdr_db"] == pytest.approx(40.1, abs=0.5)
+    assert numbers["single_talker_untouched_rate"] == 1.0
+    assert numbers["si_sdri_db"] is numbers["failure_rate"] is None
+    noisy = evaluate(Untouched(), [replace(alone, noise=mixtures[0].interferers[0])]).to_dict()
+    assert noisy["single_talker_si_sdr_db"] is None and noisy["si_sdri_db"] is not None, "noise may go"
+
+
 def test_an_estimate_at_another_rate_is_brought_to_the_manifests(
     mixtures, fake_that_answers, new_extraction
 ) -> None:

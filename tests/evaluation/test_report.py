@@ -120,7 +120,7 @@ def test_a_report_that_breaks_off_leaves_the_earlier_one(
 ) -> None:
     page = write_report(tmp_path / "old", evaluation)
     before = {file: file.read_bytes() for file in page.parent.rglob("*") if file.is_file()}
-    monkeypatch.setattr(plots, "save_spectrograms", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(plots, "save_spectrograms", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
     for folder in ("old", "new"):
         with pytest.raises(KeyboardInterrupt):
             write_report(tmp_path / folder, evaluation)
@@ -161,7 +161,46 @@ def test_long_histories_show_their_end_with_the_right_numbers(evaluation: Evalua
     example = replace(evaluation.examples[0], history=history)
     text = write_report(tmp_path, replace(evaluation, examples=[example])).read_text()
     assert "turn number 20" in text and "turn number 15" in text and "turn number 14" not in text
-    assert 'start="15"' in text and "history (20 turns)" in text
+    assert 'start="15"' in text and "20 turns" in text and "14 earlier turns" in text
+
+
+def test_turns_show_what_they_brought_and_which_way(evaluation: Evaluation, tmp_path: Path) -> None:
+    first = evaluation.examples[0]
+    history = [Turn("Shall we meet?", "Ana"), Turn("<i>No</i>", "Ben")]
+    row = replace(first.row, turn_attribution=[1.5, -0.75])
+    text = write_report(
+        tmp_path, replace(evaluation, examples=[replace(first, row=row, history=history)])
+    ).read_text()
+    shown = Page(text).shown
+    assert "+1.50" in shown and "−0.75" in shown and "<i>No</i>" in shown
+    bars = re.findall(r'class="brought (\w+)"><span class="track"><i style="width:([\d.]+)%"', text)
+    assert bars == [("for", "50.0"), ("against", "25.0")], "half of the track is the longest bar"
+
+
+def test_earlier_turns_are_added_up(evaluation: Evaluation, tmp_path: Path) -> None:
+    first = evaluation.examples[0]
+    row = replace(first.row, turn_attribution=[0.5] * 3 + [0.0] * 6)
+    example = replace(first, row=row, history=[Turn(f"number {one}") for one in range(9)])
+    shown = Page(write_report(tmp_path, replace(evaluation, examples=[example])).read_text()).shown
+    assert "3 earlier turns+1.50" in shown
+
+
+def test_all_candidates_are_shown_and_the_returned_one_is_marked(
+    evaluation: Evaluation, tmp_path: Path
+) -> None:
+    from cse.evaluation.example_markup import candidate_rows
+
+    row = evaluation.examples[0].row
+    text = candidate_rows(row)
+    assert [text.count(words) for words in ("a red car", "we meet at noon", "returned", "nobody")] == [1] * 4
+    assert 'class="chosen"><td>2' in text and "90.0 %" in text
+    parsed = Page(write_report(tmp_path, evaluation).read_text())
+    assert "we meet at noon" in parsed.shown and "A red car." in parsed.shown
+
+
+def test_the_number_of_talkers_has_a_table(evaluation: Evaluation, tmp_path: Path) -> None:
+    shown = Page(write_report(tmp_path, evaluation).read_text()).shown
+    assert "Number of talkers" in shown and "found 2" in shown
 
 
 def test_examples_are_wrong_worst_and_best_in_turn() -> None:

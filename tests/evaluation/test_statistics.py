@@ -7,10 +7,12 @@ import pytest
 
 from cse.evaluation.statistics import (
     bootstrap_interval,
+    bootstrap_of,
     expected_calibration_error,
     reliability_bins,
     risk_coverage,
     wilson_interval,
+    wrong_among_surest,
 )
 
 
@@ -81,3 +83,37 @@ def test_area_is_smaller_when_errors_come_last() -> None:
     assert last == pytest.approx(0.25 * 0.25)
     assert first == pytest.approx(0.25 * (1 + 1 / 2 + 1 / 3 + 1 / 4))
     assert risk_coverage([], []).area is None
+
+
+def test_errors_among_the_surest_half() -> None:
+    stated = [0.9, 0.3, 0.8, 0.7, 0.6]
+    assert wrong_among_surest(stated, [True, False, False, True, False]) == (1.0, 3), "0.9, 0.8 and 0.7"
+    assert wrong_among_surest(stated, [True] * 5, share=1.0) == (0.0, 5)
+    # 0.9 and one of three ties, of which two are wrong
+    assert wrong_among_surest([0.9, 0.5, 0.5, 0.5], [True, False, True, False]) == (
+        pytest.approx(2 / 3),
+        2,
+    )
+    assert wrong_among_surest([], []) is None
+
+
+def test_the_order_of_items_changes_nothing_among_the_surest() -> None:
+    rng = np.random.default_rng(0)
+    stated, right = rng.integers(0, 5, size=40) / 5, rng.uniform(size=40) < 0.6
+    order = rng.permutation(40)
+    assert wrong_among_surest(stated, right) == pytest.approx(wrong_among_surest(stated[order], right[order]))
+
+
+def test_bootstrap_of_a_mean_is_the_bootstrap_of_means() -> None:
+    values = np.random.default_rng(0).normal(size=30)
+    interval = bootstrap_of(lambda rows: float(rows.mean()), values, seed=5)
+    assert interval == pytest.approx(bootstrap_interval(values, seed=5))
+    assert bootstrap_of(lambda rows: float(rows.mean()), values, values[:1], seed=5) is None
+
+
+def test_bootstrap_draws_samples_independently() -> None:
+    low, high = np.zeros(20), np.arange(20.0)
+    interval = bootstrap_of(lambda a, b: float((b - a).mean()), low, high, seed=0)
+    assert interval is not None
+    assert interval[0] < 9.5 < interval[1]
+    assert interval[1] - interval[0] == pytest.approx(4 * high.std() / np.sqrt(20), rel=0.15)

@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from cse.cli import main
+from cse.errors import ConfigError
 from cse.evaluation.evaluate import evaluate
+from cse.evaluation.perfect_separation import PerfectSeparation
 from cse.extractor import Extractor
 from cse.inference.separate_then_choose import SeparateThenChoose
 from cse.manifest import Mixture
@@ -85,3 +87,56 @@ def test_from_the_command_line(
     assert "right voice" in capsys.readouterr().out
     assert json.loads((tmp_path / "metrics.json").read_text())["wer"] == pytest.approx(4 / 7)
     assert "absence missed" in (tmp_path / "report" / "index.html").read_text()
+
+
+class ChoosesTheLouder:
+    def choose(self, candidates, sample_rate, history, **cues) -> Choice:
+        assert sample_rate == 16_000
+        power = np.array([np.mean(np.square(candidate)) for candidate in candidates])
+        return Choice(
+            index=int(power.argmax()),
+            probabilities=0.9 * power / power.sum(),
+            p_none=0.1,
+            abstained=False,
+            target_present=True,
+            audible=power > 0,
+            transcripts=tuple(f"{one:.6f}" for one in power),
+        )
+
+
+def test_given_perfect_separation_only_the_choice_can_be_wrong(mixtures: list[Mixture]) -> None:
+    extractor = Extractor(
+        method=SeparateThenChoose(separator=SplitByFrequency(), chooser=ChoosesTheLouder()),  # type: ignore[arg-type]
+        name="split",
+    )
+    perfect = PerfectSeparation(extractor, mixtures)
+    numbers = evaluate(perfect, mixtures[:3]).to_dict()
+    rows = {row["id"]: row for row in numbers["per_item"]}
+    # back and forth between 8 and 16 kHz costs a little at the edges
+    assert all(row["separation_si_sdri_db"] > 25 for row in rows.values())
+    assert rows["b"]["right"] and rows["b"]["si_sdr_db"] > 25, "its target is louder by 6 dB"
+    assert not rows["c"]["right"], "its target is half as long"
+    assert [row["talkers_found"] for row in rows.values()] == [2, 2, 3]
+    assert numbers["settings"]["model"] == "split, given perfect separation"
+
+
+def test_the_true_voices_come_in_no_telling_order(extractor: Extractor, mixtures: list[Mixture]) -> None:
+    copies = [replace(mixtures[0], id=f"copy {number}") for number in range(40)]
+    right = [evaluate(PerfectSeparation(extractor, [one]), [one]).items[0].right for one in copies]
+    assert 8 <= sum(right) <= 32, "whoever takes the first voice guesses"
+
+
+def test_perfect_separation_is_for_separators(mixtures: list[Mixture]) -> None:
+    with pytest.raises(ConfigError, match="leave the option out"):
+        PerfectSeparation(Extractor(method=object(), name="one voice"), mixtures)  # type: ignore[arg-type]
+
+
+def test_oracle_separation_from_the_command_line(
+    extractor: Extractor, manifest_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setattr(Extractor, "from_pretrained", staticmethod(lambda *_, **__: extractor))
+    options = ["evaluate", "--manifest", str(manifest_path), "--oracle-separation", "--json", "-"]
+    assert main(options) == 0
+    settings = json.loads(capsys.readouterr().out)["settings"]
+    assert settings["oracle_separation"] is True
+    assert settings["command"] == " ".join(["cse", *options])
