@@ -27,9 +27,10 @@ import yaml
 
 from cse.errors import ConfigError, CseError
 from cse.evaluation.evaluate import evaluate
-from cse.evaluation.markup import interval, quantity
+from cse.evaluation.markup import quantity
 from cse.evaluation.score_set import with_history
 from cse.evaluation.swap import swap_cues
+from cse.evaluation.tables import results_table
 from cse.extractor import Extractor
 from cse.files import write_text
 from cse.manifest import Mixture, read_mixtures
@@ -87,25 +88,14 @@ def measure(model: str, folder: Path, mixtures: Sequence[Mixture], comparison: C
         ).save_json(path)
 
 
-def rows(folder: Path, models: Sequence[str], comparison: Comparison) -> Iterator[list[str]]:
-    """One row for every model and condition."""
+def rows(
+    folder: Path, models: Sequence[str], comparison: Comparison
+) -> Iterator[tuple[list[str], dict[str, Any]]]:
+    """What every model was told, and its result."""
     for model in models:
         for name in comparison.models[model]:
             result = json.loads((folder / model / f"{name}.json").read_text(encoding="utf-8"))
-            yield [model, comparison.conditions[name].told, *numbers(result)]
-
-
-def numbers(result: dict[str, Any]) -> list[str]:
-    """How many mixtures, how often the right voice came out, and how clear it was."""
-    bounds = interval(result["selection_accuracy_ci95"], "share")
-    return [
-        str(result["n"]),
-        f"{quantity(result['selection_accuracy'], 'share')} ({bounds})",
-        quantity(result["si_sdri_db"], "db"),
-        quantity(result["si_sdri_selected_db"], "db"),
-        quantity(result["ece"], "share"),
-        quantity(result["real_time_factor"], "plain"),
-    ]
+            yield [model, comparison.conditions[name].told], result
 
 
 def by_turns(folder: Path, models: Sequence[str]) -> Iterator[str]:
@@ -121,19 +111,8 @@ def by_turns(folder: Path, models: Sequence[str]) -> Iterator[str]:
 
 def table(folder: Path, models: Sequence[str], comparison: Comparison) -> str:
     """All results as Markdown."""
-    head = [
-        "model",
-        "is told",
-        "n",
-        "right voice",
-        "SI-SDRi, all",
-        "SI-SDRi when right",
-        "ECE",
-        "real-time factor",
-    ]
-    body = rows(folder, models, comparison)
-    lines = ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *body]]
-    return "\n".join([*lines, "", "Right voice by turns of history:", "", *by_turns(folder, models)]) + "\n"
+    results = results_table(["model", "is told"], rows(folder, models, comparison))
+    return "\n".join([results, "", "Right voice by turns of history:", "", *by_turns(folder, models)]) + "\n"
 
 
 def main() -> int:
