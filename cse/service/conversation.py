@@ -4,27 +4,37 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from cse.chat import parse_history
+from cse.chat import Context, build_context, open_chat_text
 from cse.errors import HistoryError
-from cse.history import Turn
 
-HistoryFormat = Literal["auto", "text", "json"]
+HistoryFormat = Literal[
+    "auto", "text", "turns", "whatsapp", "telegram", "telegram-bot", "signal", "slack", "discord", "matrix"
+]
 HISTORY_FORMATS: tuple[str, ...] = get_args(HistoryFormat)
 
 
-def read_conversation(data: bytes, history_format: str) -> list[Turn]:
-    """Read what was sent as `messages` (format json) or `history`.
+def read_conversation(
+    data: bytes, history_format: str, *, at: str | None, audio: str | None, chat: str | None
+) -> Context:
+    """Read what was sent as `messages` (format turns) or `history`.
 
     Args:
-        data: UTF-8 text.
+        data: UTF-8 text, or the file of an export.
         history_format: One of `HISTORY_FORMATS`; auto tells it from the content.
+        at: The voice note, by its file name, id or time.
+        audio: The name of the recording, by which the note is found in the chat where `at` is None.
+        chat: Name or id of the chat, where there are several.
 
     Raises:
         HistoryError: It cannot be read.
 
-    >>> read_conversation(b'[{"speaker": "Ana", "text": "Hi"}]', "json")
+    >>> read_conversation(b'[{"speaker": "Ana", "text": "Hi"}]', "turns", at=None, audio=None, chat=None).turns
     [Turn(text='Hi', speaker='Ana', time=None)]
     """
-    if history_format == "json" and data.lstrip()[:1] not in (b"[", b"{"):
-        raise HistoryError('got no JSON, expected a list of {"speaker", "text"} or {"role", "content"}')
-    return parse_history(data)
+    export = open_chat_text(data)
+    if history_format not in ("auto", export.format):
+        raise HistoryError(
+            f"got what looks like {export.format}, expected {history_format}; leave history_format out, or send "
+            "another history"
+        )
+    return build_context(export.messages(), at=at, audio=audio, chat=chat)

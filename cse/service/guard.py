@@ -82,9 +82,12 @@ class Guard:
             method = scope["method"] if scope["method"] in _METHODS else "OTHER"
             self._metrics.requests.labels(method, route, str(status)).inc()
             self._metrics.request_seconds.labels(route).observe(seconds)
-            log.info("%s %s %s %d %s %.3f s", request_id, method, route, status, code, seconds)
+            # probes come all the time
+            level = logging.DEBUG if route in _PROBES else logging.INFO
+            log.log(level, "%s %s %s %d %s %.3f s", request_id, method, route, status, code, seconds)
 
 
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cse.audio import Recording, read_audio
+from cse.chat import Context
 from cse.errors import InvalidAudioError
 from cse.service.conversation import read_conversation
 from cse.service.messages import Message
@@ -22,9 +23,10 @@ from cse.service.settings import MB, Settings
 class Reading:
     """The work of a reader: encoded audio and a chat in, samples and turns out.
 
-    Tasks hold `history_format`, `has_history`, `has_enrollment`; blobs are the recording and, where they are, the
-    conversation and the enrollment. Answers hold `turns` and, for the recording and the enrollment, `recordings`,
-    whose samples (float32) are the blobs.
+    Tasks hold `has_history`, `has_enrollment`, and of the conversation `history_format`, `at`, `chat` and `file_name`;
+    blobs are the recording and, where they are, the conversation and the enrollment. Answers hold `turns`, the `target`
+    where the chat says who sent the note, and for the recording and the enrollment `recordings`, whose samples
+    (float32) are the blobs.
 
     Attributes:
         max_duration_s: The longest recording.
@@ -66,9 +68,9 @@ class Reading:
         blobs = list(task.blobs)
         try:
             recordings = [self._recording(blobs.pop(0), "file", self.max_duration_s)]
-            turns = None
-            if task.header["has_history"]:
-                turns = read_conversation(bytes(blobs.pop(0)), task.header["history_format"])
+            context = (
+                self._conversation(bytes(blobs.pop(0)), task.header) if task.header["has_history"] else None
+            )
             if task.header["has_enrollment"]:
                 recordings.append(self._recording(blobs.pop(0), "enrollment", self.max_enrollment_s))
         except MemoryError:
@@ -77,13 +79,21 @@ class Reading:
             ) from None
         return Message(
             {
-                "turns": turns if turns is None else [[turn.text, turn.speaker, turn.time] for turn in turns],
+                "turns": None
+                if context is None
+                else [[turn.text, turn.speaker, turn.time] for turn in context.turns],
+                "target": None if context is None else context.target,
                 "recordings": [
                     {"sample_rate": recording.sample_rate, "warnings": recording.warnings}
                     for recording in recordings
                 ],
             },
             tuple(np.ascontiguousarray(recording.waveform).data.cast("B") for recording in recordings),
+        )
+
+    def _conversation(self, data: bytes, header: dict[str, Any]) -> Context:
+        return read_conversation(
+            data, header["history_format"], at=header["at"], audio=header["file_name"], chat=header["chat"]
         )
 
     def _recording(self, data: bytes | memoryview, name: str, max_duration_s: float) -> Recording:

@@ -30,10 +30,13 @@ class ExtractionRequest:
 
     Attributes:
         file: The encoded recording.
+        file_name: What it is called, by which it is found in a chat.
         history: The conversation as it was sent; None if there is none.
         history_format: How it was sent.
+        at: The voice note in the conversation, by its file name, id or time.
+        chat: Which chat of an export it is.
         enrollment: An encoded recording of the wanted voice; None if there is none.
-        target: Who speaks next.
+        target: Who speaks next; None takes who sent the note, where the conversation says so.
         response_format: What comes back.
         audio_format: Of the voice inside JSON.
         candidate_audio: Whether JSON holds the voices of all talkers.
@@ -41,8 +44,11 @@ class ExtractionRequest:
     """
 
     file: bytes
+    file_name: str | None
     history: bytes | None
     history_format: str
+    at: str | None
+    chat: str | None
     enrollment: bytes | None
     target: str | None
     response_format: ResponseFormat
@@ -69,6 +75,9 @@ class ExtractionRequest:
         """The task of a reader."""
         header = {
             "history_format": self.history_format,
+            "at": self.at,
+            "chat": self.chat,
+            "file_name": self.file_name,
             "has_history": self.history is not None,
             "has_enrollment": self.enrollment is not None,
         }
@@ -78,7 +87,7 @@ class ExtractionRequest:
     def extracting(self, read: Message) -> Message:
         """The task of an extractor, from what the reader found."""
         wishes = {
-            "target": self.target,
+            "target": self.target or read.header["target"],
             "on_absent": self.on_absent,
             "audio_format": self.audio_format if self.response_format == "json" else self.response_format,
             "candidate_audio": self.candidate_audio and self.response_format == "json",
@@ -119,7 +128,9 @@ async def read_request(request: Request) -> ExtractionRequest:
             "body", "a form that is damaged or has too many fields", "multipart/form-data"
         ) from None
     try:
-        return _from_fields({name: await _content(form, name) for name in form})
+        recording = form.get("file")
+        file_name = recording.filename if isinstance(recording, UploadFile) else None
+        return _from_fields({name: await _content(form, name) for name in form}, file_name or "")
     finally:
         await form.close()
 
@@ -133,7 +144,7 @@ async def _content(form: FormData, name: str) -> bytes:
     return await value.read() if isinstance(value, UploadFile) else value.encode()
 
 
-def _from_fields(form: dict[str, bytes]) -> ExtractionRequest:
+def _from_fields(form: dict[str, bytes], file_name: str) -> ExtractionRequest:
     unknown = form.keys() - _FIELDS
     if unknown:
         raise _invalid("body", f"{len(unknown)} unknown fields", f"some of {', '.join(sorted(_FIELDS))}")
@@ -150,12 +161,15 @@ def _from_fields(form: dict[str, bytes]) -> ExtractionRequest:
         )
     return ExtractionRequest(
         file=form["file"],
+        file_name=file_name.replace("\\", "/").rpartition("/")[2][:_MAX_NAME_CHARACTERS] or None,
         history=history,
-        history_format="json"
+        history_format="turns"
         if "messages" in form
         else _choice(form, "history_format", HISTORY_FORMATS, "auto"),
         enrollment=form.get("enrollment") or None,
-        target=_name(form.get("target", b"")),
+        at=_name(form, "at"),
+        chat=_name(form, "chat"),
+        target=_name(form, "target"),
         response_format=_choice(form, "response_format", get_args(ResponseFormat), "json"),
         audio_format=_choice(form, "audio_format", get_args(AudioFormat), "ogg"),
         candidate_audio=_choice(form, "candidate_audio", ("false", "true"), "false") == "true",
@@ -164,7 +178,7 @@ def _from_fields(form: dict[str, bytes]) -> ExtractionRequest:
 
 
 _FIELDS = frozenset(
-    {"file", "messages", "history", "history_format", "enrollment", "target"}
+    {"file", "messages", "history", "history_format", "at", "chat", "enrollment", "target"}
     | {"response_format", "audio_format", "candidate_audio", "on_absent"}
 )
 
@@ -176,10 +190,10 @@ def _choice(form: dict[str, bytes], name: str, choices: tuple[str, ...], default
     return value
 
 
-def _name(data: bytes) -> str | None:
-    name = " ".join(data.decode("utf-8", "replace").split())
+def _name(form: dict[str, bytes], field: str) -> str | None:
+    name = " ".join(form.get(field, b"").decode("utf-8", "replace").split())
     if len(name) > _MAX_NAME_CHARACTERS:
-        raise _invalid("target", f"{len(name)} characters", f"at most {_MAX_NAME_CHARACTERS}")
+        raise _invalid(field, f"{len(name)} characters", f"at most {_MAX_NAME_CHARACTERS}")
     return name or None
 
 

@@ -135,11 +135,19 @@ _FORM = {
             examples=[_MESSAGES],
         ),
         "history": _text(
-            "Instead of messages: the conversation as text, one turn a line, or a file",
+            "Instead of messages: the conversation as text, one turn a line; or a chat export, as the file the app "
+            "wrote. What follows the voice note in it is not looked at.",
             examples=["Ana: Where shall we meet?\nBen: At the station?"],
         ),
         "history_format": _text("Of history", enum=list(HISTORY_FORMATS), default="auto"),
-        "target": _text("Who is speaking, as named in the conversation", examples=["Ana"]),
+        "at": _text(
+            "The voice note in the export, by its file name, id or time (else the one called like file, else the end)"
+        ),
+        "chat": _text("Name or id of the chat, where the export has several"),
+        "target": _text(
+            "Who is speaking, as named in the conversation (default: who sent the note, where the export says so)",
+            examples=["Ana"],
+        ),
         "enrollment": _text("A recording of the wanted voice alone", format="binary"),
         "response_format": _text("What comes back", enum=["json", "ogg", "wav"], default="json"),
         "audio_format": _text("Of the voices inside JSON", enum=["ogg", "wav"], default="ogg"),

@@ -13,6 +13,11 @@ import soundfile
 from cse.testing.running_service import tones
 
 RATE = 16000
+# `note.wav` is what the test's recording is called
+WHATSAPP = (
+    "[01.03.24, 14:05:33] Ana: Where?\n[01.03.24, 14:06:01] Ben: \u200e<attached: note.wav>\n"
+    "[01.03.24, 14:07:00] Ana: Ah, there.\n[01.03.24, 14:08:00] Ben: Yes.\n"
+)
 
 
 def spectrum_peak_hz(audio: bytes) -> float:
@@ -63,7 +68,9 @@ def test_audio_comes_with_what_was_found_in_headers(service, wanted):
     [
         ({"history": "Ana: Hi\nBen: Hello"}, 2),
         ({"history": b"Ana: Hi\nBen: Hello"}, 2),
-        ({"history": '["Hi"]', "history_format": "json"}, 1),
+        ({"history": '["Hi"]', "history_format": "turns"}, 1),
+        ({"history": WHATSAPP.encode(), "history_format": "whatsapp"}, 1),
+        ({"history": WHATSAPP, "at": "2024-03-01T14:09"}, 3),
         ({"messages": '[{"role": "system", "content": "x"}, {"role": "user", "content": "Hi"}]'}, 1),
         ({"enrollment": tones(0.5, sample_rate=8000)}, 0),
         ({"history": "Ana: Hi", "enrollment": tones(0.5)}, 1),
@@ -87,6 +94,9 @@ def test_the_conversation_and_the_voice_arrive(service, fields, turns):
         ({"target": "x" * 300}, 400, "invalid_request"),
         ({"messages": None}, 422, "missing_cue"),
         ({"messages": "Ana: Hi"}, 422, "invalid_history"),
+        ({"messages": WHATSAPP}, 422, "invalid_history"),
+        ({"history": WHATSAPP, "history_format": "telegram"}, 422, "invalid_history"),
+        ({"history": WHATSAPP, "at": "other.opus"}, 422, "invalid_history"),
         ({"messages": '[{"words": "Hi"}]'}, 422, "invalid_history"),
         ({"history": b"\xff\x00\xff"}, 422, "invalid_history"),
         ({"file": b"no audio at all"}, 422, "invalid_audio"),
