@@ -44,13 +44,14 @@ def main(argv: list[str]) -> int:
     note = make_voice_note()
     audio, chat = folder / "voice_note.ogg", folder / "chat.txt"
     write_audio(audio, note.mixture, SAMPLE_RATE)
-    write_text(chat, "".join(f"{turn.speaker}: {turn.text}\n" for turn in CHAT))
+    write_text(chat, "".join(f"{_said(turn)}\n" for turn in CHAT))
 
     extractor = Extractor.from_pretrained(options.model)
     result = extractor.extract(audio, read_history(chat))
     result.save(folder / "voice.wav")
     for number, candidate in enumerate(result.candidates, start=1):
         write_audio(folder / f"talker{number}.wav", candidate.waveform, SAMPLE_RATE)
+    brought = list(zip(map(_said, CHAT), result.turn_attribution or (), strict=False))
     save_spectrograms(
         folder / "spectrograms.png",
         {
@@ -59,9 +60,14 @@ def main(argv: list[str]) -> int:
             "what that person really said": note.sources[0],
         },
         SAMPLE_RATE,
+        brought=brought,
     )
     write_text(folder / "result.json", json.dumps(result.to_dict("voice.wav"), indent=2) + "\n")
     print(json.dumps(result.to_dict(str(folder / "voice.wav")), ensure_ascii=False))
+    if brought:
+        print("what each turn brought to the choice, in log-odds:", file=sys.stderr)
+    for turn, value in brought:
+        print(f"  {value:+.2f}  {turn}", file=sys.stderr)
     print(_verdict(note, result.waveform, folder), file=sys.stderr)
     return 0
 
@@ -75,6 +81,10 @@ def make_voice_note() -> Mix:
     answer = synthesize(ANSWER, voice="rms", sample_rate=SAMPLE_RATE)
     disturbance = synthesize(DISTURBANCE, voice="slt", sample_rate=SAMPLE_RATE)
     return mix([answer, disturbance], [0.0])
+
+
+def _said(turn: Turn) -> str:
+    return f"{turn.speaker}: {turn.text}"
 
 
 def _verdict(note: Mix, estimate: np.ndarray, folder: Path) -> str:

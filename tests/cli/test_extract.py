@@ -232,6 +232,7 @@ def test_the_demo_does_the_main_job(capsys, tmp_path):
     captured = capsys.readouterr()
     result = json.loads(captured.out)
     assert "the right voice" in captured.err
+    assert captured.err.count("  Ana: ") == captured.err.count("  Ben: ") == 2, "what each turn brought"
     assert result["talkers"] == 2
     assert len(result["turn_attribution"]) == result["context_turns"] == 4
     note, voice = soundfile.info(tmp_path / "voice_note.ogg"), soundfile.info(tmp_path / "voice.wav")
