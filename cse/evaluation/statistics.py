@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt
+from typing import TypeAlias
 
 import numpy as np
+
+Stated: TypeAlias = Sequence[float] | np.ndarray
+Outcomes: TypeAlias = Sequence[bool] | np.ndarray
 
 Z_95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
@@ -90,9 +94,7 @@ class ReliabilityBin:
     share_right: float
 
 
-def reliability_bins(
-    probabilities: Sequence[float], right: Sequence[bool], *, bins: int = 10
-) -> list[ReliabilityBin]:
+def reliability_bins(probabilities: Stated, right: Outcomes, *, bins: int = 10) -> list[ReliabilityBin]:
     """Stated probability against what came true, in `bins` equal bins over 0…1; empty bins are left out."""
     stated, outcome = _aligned(probabilities, right)
     edges = np.linspace(0, 1, bins + 1)
@@ -113,9 +115,7 @@ def reliability_bins(
     return filled
 
 
-def expected_calibration_error(
-    probabilities: Sequence[float], right: Sequence[bool], *, bins: int = 10
-) -> float | None:
+def expected_calibration_error(probabilities: Stated, right: Outcomes, *, bins: int = 10) -> float | None:
     """Mean gap between stated probability and share right over equal bins; 0 is honest, None is no items.
 
     Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015.
@@ -149,7 +149,7 @@ class RiskCoverage:
         return float(np.sum(np.diff(self.coverage, prepend=0.0) * self.risk))
 
 
-def risk_coverage(probabilities: Sequence[float], right: Sequence[bool]) -> RiskCoverage:
+def risk_coverage(probabilities: Stated, right: Outcomes) -> RiskCoverage:
     """How wrong one is when answering only where the stated probability is high enough, for every threshold.
 
     Items of equal probability are answered together. El-Yaniv and Wiener, "On the foundations of noise-free
@@ -172,7 +172,7 @@ def risk_coverage(probabilities: Sequence[float], right: Sequence[bool]) -> Risk
 
 
 def wrong_among_surest(
-    probabilities: Sequence[float], right: Sequence[bool], *, share: float = 0.5
+    probabilities: Stated, right: Outcomes, *, share: float = 0.5
 ) -> tuple[float, int] | None:
     """How many are wrong among the `share` of the items with the highest stated probability, and how many these are.
 
@@ -195,7 +195,7 @@ def wrong_among_surest(
     return wrong, count
 
 
-def _aligned(probabilities: Sequence[float], right: Sequence[bool]) -> tuple[np.ndarray, np.ndarray]:
+def _aligned(probabilities: Stated, right: Outcomes) -> tuple[np.ndarray, np.ndarray]:
     stated, outcome = np.asarray(probabilities, np.float64), np.asarray(right, bool)
     assert stated.shape == outcome.shape and stated.ndim == 1, (stated.shape, outcome.shape)
     return stated, outcome
