@@ -34,8 +34,9 @@ class MoonshineTranscriber:
     Jeffries et al., "Moonshine: speech recognition for live transcription and voice commands", arXiv
     2410.15608, 2024. Takes about a thirtieth of the audio's duration on one core. Only the weights in the
     package moonshine-voice are used: its code asks for a sound card. Words come with capitals and punctuation,
-    numbers as digits. A word's confidence is the product of its tokens' probabilities; its times are rough: the
-    words of a piece of speech share its duration by their letters. Threads may share the transcriber.
+    numbers as digits. A word's confidence is the product of its tokens' probabilities and of the square root of
+    their geometric mean over the piece of speech; its times are rough: the words of a piece share its duration by
+    their letters. Threads may share the transcriber.
 
     Args:
         max_segment_s: Longer audio is recognised in pieces, cut at pauses.
@@ -85,8 +86,10 @@ class MoonshineTranscriber:
         letters = np.cumsum([0, *(len(text) for text, _ in words)])
         edges_s = letters / max(1, letters[-1]) * (len(speech) / SPEECH_RATE_HZ)
         return [
-            Word(text, _confidence(spoken), float(start_s), float(end_s))
-            for (text, spoken), (start_s, end_s) in zip(words, pairwise(edges_s), strict=True)
+            Word(text, confidence, float(start_s), float(end_s))
+            for (text, _), confidence, (start_s, end_s) in zip(
+                words, _confidences([spoken for _, spoken in words]), pairwise(edges_s), strict=True
+            )
         ]
 
     def _workers(self) -> int:
@@ -97,8 +100,11 @@ class MoonshineTranscriber:
         return torch.get_num_threads()
 
 
-def _confidence(tokens: Sequence[Token]) -> float:
-    return min(1.0, math.exp(sum(token.log_probability for token in tokens)))
+def _confidences(words: Sequence[Sequence[Token]]) -> list[float]:
+    """How sure each word is: by its tokens and, where most is doubtful as in babble, by all of them."""
+    sums = [sum(token.log_probability for token in tokens) for tokens in words]
+    mean = sum(sums) / max(1, sum(map(len, words)))
+    return [min(1.0, math.exp(each + mean / 2)) for each in sums]
 
 
 def _later(word: Word, seconds: float) -> Word:

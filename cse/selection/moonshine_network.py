@@ -28,8 +28,8 @@ _LOOP_TIMES, _LOOP_TOKENS = 3, 12
 class MoonshineNetwork:
     """Encoder and decoder, with the likeliest token taken at each step. Threads may share it.
 
-    Each call works on one thread; callers that have several pieces of speech give them to several threads, which
-    is quicker than several threads on the small products of one step.
+    Each call works on one thread, for the products of one step are small; callers that have several pieces of speech
+    give them to several threads.
 
     Args:
         folder: Has the two networks.

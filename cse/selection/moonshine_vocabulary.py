@@ -69,8 +69,8 @@ def join_words(tokens: Sequence[Token], vocabulary: Sequence[bytes]) -> list[tup
     words = []
     for group in groups:
         text = _text(group, vocabulary)
-        if spoken := [token for token in group if _speaks(vocabulary[token.number])]:
-            words.append((text, spoken))
+        if any(character.isalnum() for character in text):
+            words.append((text, [token for token in group if _speaks(vocabulary[token.number])]))
     return words
 
 

@@ -216,8 +216,9 @@ def test_words_are_joined_at_blanks_and_need_a_letter() -> None:
     vocabulary = [piece.encode() for piece in ("▁It", "'", "s", "▁caf", "▁-", "▁$", "5", "!")] + [
         b"\xc3",
         b"\xa9",
+        b"\xe2",
     ]
-    numbers = [0, 1, 2, 3, 8, 9, 7, 4, 5, 6]
+    numbers = [0, 1, 2, 3, 8, 9, 7, 4, 5, 6, 4, 10, 9]
     words = join_words([Token(number, -0.1 * number) for number in numbers], vocabulary)
     assert [text for text, _ in words] == ["It's", "café!", "$5"]
     assert [[token.number for token in tokens] for _, tokens in words] == [[0, 2], [3, 8, 9], [6]]
