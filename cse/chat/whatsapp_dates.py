@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from functools import lru_cache
 
 from cse.chat.whatsapp_header import Header
 
@@ -23,6 +24,7 @@ def date_order(headers: Iterable[Header]) -> Order:
     last: dict[Order, date] = {}
     backwards = dict.fromkeys(orders, 0)
     american = False
+    previous = None
     for number, header in enumerate(headers):
         if header.digits[0] == 4:
             return YEAR_FIRST
@@ -30,7 +32,10 @@ def date_order(headers: Iterable[Header]) -> Order:
             american = (
                 header.half_day and header.shape[1] == "/" and header.digits[1] == 2 and header.digits[0] == 1
             )
-        days = {order: day_of(header, order) for order in orders}
+        if header.numbers == previous:
+            continue
+        previous = header.numbers
+        days = {order: day_of(header.numbers, order) for order in orders}
         possible = [order for order in orders if days[order] is not None]
         if len(possible) == 1:
             return possible[0]
@@ -45,12 +50,13 @@ def date_order(headers: Iterable[Header]) -> Order:
     return min(orders, key=backwards.__getitem__)
 
 
-def day_of(header: Header, order: Order) -> date | None:
-    """The day of a header; None where there is no such day, or not in the calendar of WhatsApp's years.
+@lru_cache(maxsize=1024)  # there are many messages on a day
+def day_of(numbers: tuple[int, int, int], order: Order) -> date | None:
+    """The day of a date as it is written; None where there is no such day, or not in the calendar of WhatsApp's years.
 
     Two digits are a year of this century; Thai phones count from the Buddha.
     """
-    year, month, day = (header.numbers[place] for place in order)
+    year, month, day = (numbers[place] for place in order)
     year += 2000 if year < 100 else -543 if year > 2500 else 0
     try:
         return date(year, month, day) if 2009 <= year <= 2100 else None
@@ -60,7 +66,7 @@ def day_of(header: Header, order: Order) -> date | None:
 
 def time_of(header: Header, order: Order) -> str | None:
     """ISO 8601 as the phone showed it; None where the order makes no date of it."""
-    day = day_of(header, order)
+    day = day_of(header.numbers, order)
     if day is None:
         return None
     hour, minute, second = header.clock

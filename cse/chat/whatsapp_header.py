@@ -11,7 +11,8 @@ anywhere.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 MARKS = "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
 _M = f"[{MARKS}]*"
@@ -43,8 +44,7 @@ _AM = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """The beginning of one message.
 
     Attributes:
@@ -79,22 +79,30 @@ def find_header(line: str, layout: str | None = None) -> Header | None:
     return None
 
 
+@lru_cache(maxsize=256)  # there are two in most chats
+def _is_afternoon(before: str, after: str) -> bool | None:
+    """Which half of the day the words around a clock name; None if they name none."""
+    for words in (before, after):
+        # Korean, Chinese and Japanese dates end in a word of their own
+        word = _SEPARATORS_OF_WORDS.sub("", words).lower().lstrip("日일")
+        if word in _PM or word in _AM:
+            return word in _PM
+    return None
+
+
 def _header(layout: str, match: re.Match[str]) -> Header | None:
     hour, minute, second = int(match["hour"]), int(match["minute"]), match["second"]
-    half = [_SEPARATORS_OF_WORDS.sub("", match[part]).lower() for part in ("before", "after")]
-    # Korean, Chinese and Japanese dates end in a word of their own
-    half[0] = half[0].lstrip("日일")
-    named = [part in _PM for part in half if part in _PM or part in _AM]
+    afternoon = _is_afternoon(match["before"], match["after"])
     if hour > 23 or minute > 59 or (second is not None and int(second) > 59):
         return None
-    if named and hour <= 12:
-        hour = hour % 12 + 12 * named[0]
+    if afternoon is not None and hour <= 12:
+        hour = hour % 12 + 12 * afternoon
     shape = (layout, match["separator"], "minutes" if second is None else "seconds")
     return Header(
         shape,
         (int(match["a"]), int(match["b"]), int(match["c"])),
         (len(match["a"]), len(match["c"])),
         (hour, minute, None if second is None else int(second)),
-        bool(named),
+        afternoon is not None,
         match.end(),
     )
