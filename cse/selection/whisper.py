@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,13 +18,26 @@ from cse.selection.transcriber import SPEECH_RATE_HZ, Transcript, Word, prepare_
 _PIECE_S = 30.0  # what Whisper's encoder takes at once
 _WORD_START = "Ġ"  # how byte-level BPE writes a leading blank
 
+# Above the first, and below the second, a piece holds no speech; above the third, the text goes round in circles. As
+# published.
+_NO_SPEECH, _MEAN_LOG_P, _COMPRESSION = 0.6, -1.0, 2.4
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What was decoded of one piece: tokens of text with their log-probabilities, and the probability of no speech."""
+
+    tokens: list[tuple[int, float]]
+    p_no_speech: float
+
 
 class WhisperTranscriber:
     """Recognises words with a transformer trained on many languages; robust to noise, heavy on a CPU.
 
-    Radford et al., "Robust speech recognition via large-scale weak supervision", ICML 2023. A word's
-    confidence is the geometric mean of its tokens' probabilities; its times are those of the piece (at most
-    30 s) that it lies in.
+    Radford et al., "Robust speech recognition via large-scale weak supervision", ICML 2023. A word's confidence is the
+    product of its tokens' probabilities, that all of them are right; its times are those of the piece (at most 30 s)
+    that it lies in. Where there is no speech, Whisper makes sentences up: a piece that it takes for silence and
+    writes with little confidence has no words, nor has one whose text repeats itself (both as published).
 
     Args:
         model: A folder with a Whisper model of `transformers` (weights as safetensors), or
@@ -82,13 +97,14 @@ class WhisperTranscriber:
         for first in range(0, len(pieces), self._batch_size):
             batch = pieces[first : first + self._batch_size]
             heard = self._recognise([speech for _, _, speech in batch])
-            for (voice, start, speech), tokens in zip(batch, heard, strict=True):
+            for (voice, start, speech), piece in zip(batch, heard, strict=True):
                 start_s, end_s = start / SPEECH_RATE_HZ, (start + len(speech)) / SPEECH_RATE_HZ
-                words[voice].extend(self._words(tokens, start_s, end_s))
+                if not self._is_made_up(piece):
+                    words[voice].extend(self._words(piece.tokens, start_s, end_s))
         return [Transcript(tuple(heard)) for heard in words]
 
-    def _recognise(self, pieces: list[np.ndarray]) -> list[list[tuple[int, float]]]:
-        """Tokens of the text and their log-probabilities, for each piece of speech."""
+    def _recognise(self, pieces: list[np.ndarray]) -> list[_Heard]:
+        """Decode pieces of speech, each at most 30 s."""
         import torch
 
         with self._lock:
@@ -103,12 +119,30 @@ class WhisperTranscriber:
             logits = self._model(input_features=inputs["input_features"], decoder_input_ids=sequences).logits
             log_p = torch.log_softmax(logits[:, :-1].float(), dim=-1)
             own = log_p.gather(-1, sequences[:, 1:].unsqueeze(-1)).squeeze(-1)
+        generation = self._model.generation_config
+        # the token before that for "no timestamps"; asked right after the first token, whatever was decoded then
+        p_no_speech = log_p[:, 0, generation.no_timestamps_token_id - 1].exp()
         # every token of text has a lower number than the first special one
-        end = self._model.generation_config.eos_token_id
+        end = generation.eos_token_id
         return [
-            [(token, value) for token, value in zip(row[1:], values, strict=True) if token < end]
-            for row, values in zip(sequences.tolist(), own.tolist(), strict=True)
+            _Heard(
+                [(token, value) for token, value in zip(row[1:], values, strict=True) if token < end], silent
+            )
+            for row, values, silent in zip(
+                sequences.tolist(), own.tolist(), p_no_speech.tolist(), strict=True
+            )
         ]
+
+    def _is_made_up(self, heard: _Heard) -> bool:
+        """Whether what was decoded is rather Whisper's own invention."""
+        if not heard.tokens:
+            return False
+        mean_log_p = np.mean([log_p for _, log_p in heard.tokens])
+        if heard.p_no_speech > _NO_SPEECH and mean_log_p < _MEAN_LOG_P:
+            return True
+        with self._lock:
+            text = self._processor.tokenizer.decode([token for token, _ in heard.tokens]).strip().encode()
+        return len(text) > _COMPRESSION * len(zlib.compress(text))
 
     def _words(self, tokens: list[tuple[int, float]], start_s: float, end_s: float) -> list[Word]:
         """Join tokens into words, at blanks."""
@@ -123,9 +157,7 @@ class WhisperTranscriber:
             texts = [
                 tokenizer.decode([tokens[position][0] for position in group]).strip() for group in groups
             ]
-        confidences = [
-            float(np.exp(np.mean([tokens[position][1] for position in group]))) for group in groups
-        ]
+        confidences = [float(np.exp(np.sum([tokens[position][1] for position in group]))) for group in groups]
         return [
             Word(text=text, confidence=min(1.0, confidence), start_s=start_s, end_s=end_s)
             for text, confidence in zip(texts, confidences, strict=True)
