@@ -70,7 +70,7 @@ def _table(inspection: Inspection, turns: int) -> Iterator[str]:
     if context is None:
         yield _row("context", "several chats: name one with --chat NAME|ID")
         return
-    yield _row("context", f"{len(context.turns)} turns")
+    yield _row("context", f"{len(context.turns)} turn{'' if len(context.turns) == 1 else 's'}")
     yield _row("left out", _counts(context.dropped) or "nothing")
     if context.note is not None:
         yield _row(

@@ -62,7 +62,7 @@ def test_the_table(capsys: pytest.CaptureFixture[str], export: Path) -> None:
         ["people", "Ana 2, Ben 1"],
         ["kinds", "text 2, system 1, voice 1"],
         ["voice", f"2024-03-01T14:06:33  Ben  {NOTE}  id 4"],
-        ["context", "1 turns"],
+        ["context", "1 turn"],
         ["left", "out    system 1, after the note 1"],
         ["voice", f"note  {NOTE}  2024-03-01T14:06:33"],
         ["sent", "by     Ben"],
