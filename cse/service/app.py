@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, FastAPI, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
 
 from cse.service import schema
 from cse.service.auth import Doorkeeper
@@ -31,6 +33,7 @@ _WORK_ERRORS = (
     "missing_cue", "target_absent", "internal", "worker_died", "unsupported_format", "busy", "shutting_down",
 )  # fmt: skip
 _ACCESS_ERRORS = ("unauthorized", "forbidden")
+_PAGE = Path(__file__).parent / "page"
 _AUDIO: dict[str, Any] = {"audio/ogg": {}, "audio/wav": {}}
 
 
@@ -71,6 +74,8 @@ def create_app(settings: Settings, loader: Loader) -> FastAPI:
     _add_extraction(app, service, owner)
     _add_jobs(app, service, owner)
     _add_operations(app, service, owner)
+    if (_PAGE / "index.html").is_file():
+        app.mount("/", StaticFiles(directory=_PAGE, html=True))
     return app
 
 

@@ -22,6 +22,7 @@ log = logging.getLogger("cse.service")
 Work = Callable[[ExtractionRequest, Ticket], Awaitable[Outcome]]
 JobStatus = Literal["queued", "running", "succeeded", "failed"]
 _SWEEP_S = 1.0
+_TIME_TO_FETCH_S = 30.0  # that a service which is being shut down gives
 _MAX_KEY_CHARACTERS = 255
 
 
@@ -36,6 +37,7 @@ class Job:
         key: The client's own name for it.
         ticket: Its place in the queue.
         created: When, in seconds since 1970.
+        finished_at: When it was finished, in seconds since 1970; None before.
         expires: When a finished one is forgotten, in seconds since 1970; None before it is finished.
         outcome: Its result, if it succeeded.
         error: Why it failed.
@@ -49,6 +51,7 @@ class Job:
     key: str | None
     ticket: Ticket
     created: float
+    finished_at: float | None = None
     expires: float | None = None
     outcome: Outcome | None = None
     error: ServiceError | None = None
@@ -102,9 +105,13 @@ class Jobs:
         self._sweeper: asyncio.Task[None] | None = None
 
     @property
-    def all_fetched(self) -> bool:
-        """Whether nobody has a result to fetch."""
-        return all(job.finished and job.fetched for job in self._jobs.values())
+    def settled(self) -> bool:
+        """Whether all are finished, and all results were fetched or could have been for a while."""
+        patience = time.time() - _TIME_TO_FETCH_S
+        return all(
+            job.finished_at is not None and (job.fetched or job.finished_at < patience)
+            for job in self._jobs.values()
+        )
 
     def start(self) -> None:
         """Begin to forget old jobs."""
@@ -202,7 +209,8 @@ class Jobs:
             job.error = error if isinstance(error, ServiceError) else ServiceError(code, message_of(error))
             self._hold(job, 0)
             self._metrics.errors.labels(code).inc()
-        job.expires = time.time() + self._settings.job_ttl_s
+        job.finished_at = time.time()
+        job.expires = job.finished_at + self._settings.job_ttl_s
         log.info("job %s %s", job.status, "-" if job.error is None else job.error.code)
 
     async def _sweep(self) -> None:

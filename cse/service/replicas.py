@@ -2,13 +2,13 @@
 
 A file `deployment.py`, to be run with `serve run deployment:application`:
 
-    from functools import partial
-
     from cse import Extractor
     from cse.service.replicas import ray_application
     from cse.service.settings import Settings
 
-    application = ray_application(Settings(), partial(Extractor.from_pretrained), replicas=2)
+    application = ray_application(Settings(), Extractor.from_pretrained, replicas=2)
+
+Set RAY_worker_niceness=0 where Ray is started: else everything in a replica runs at the lowest priority (15).
 
 A job is known to the replica that took it, and to no other; Ray Serve sends every request to any of them. So behind
 it use `/v1/audio/extractions`. A load balancer that keeps a client at one replica (by its address or by a cookie, or by

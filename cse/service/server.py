@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import resource
 import socket
 import sys
@@ -57,7 +58,11 @@ def serve(settings: Settings, loader: Loader, *, host: str, port: int) -> None:
         )
         address = f"[{host}]" if ":" in host else host
         log.info("listening on http://%s:%d", address, listening.getsockname()[1])
-        DrainingServer(config, service).run(sockets=[listening])
+        try:
+            DrainingServer(config, service).run(sockets=[listening])
+        finally:
+            for worker in multiprocessing.active_children():  # after a second signal
+                worker.kill()
     if service.failure is not None:
         raise CseError(str(service.failure))
 

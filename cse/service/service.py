@@ -75,7 +75,7 @@ class Service:
     @property
     def drained(self) -> bool:
         """Whether nothing is worked on, and no result is waiting to be fetched."""
-        return self.admission.idle and self.jobs.all_fetched
+        return self.admission.idle and self.jobs.settled
 
     def start(self) -> None:
         """Start the workers, which load while the service is already there."""

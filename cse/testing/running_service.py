@@ -87,7 +87,10 @@ class RunningService:
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         found = []
         for child in children:
-            maps = Path(f"/proc/{child}/maps").read_text()
+            try:
+                maps = Path(f"/proc/{child}/maps").read_text()
+            except (FileNotFoundError, ProcessLookupError):  # it has just ended
+                continue
             kind = "extracting" if "libtorch" in maps else "reading" if "libsndfile" in maps else "other"
             if kind == role:
                 found.append(int(child))

@@ -23,7 +23,7 @@ KEYS = ["first-key-of-16-characters", "second-key-of-16-characters"]
 @pytest.fixture(scope="module")
 def locked(extra):
     """A service with keys whose workers need not be ready."""
-    with RunningService(api_keys=KEYS) as service:
+    with RunningService(api_keys=KEYS, memory_mb=0.5) as service:
         yield service
 
 
@@ -48,6 +48,12 @@ def test_without_a_valid_key_nobody_comes_in(locked, header):
         assert response.headers["www-authenticate"] == "Bearer"
     assert locked.get("/healthz").status_code == 200
     assert not any(key in line for line in locked.log for key in KEYS)
+
+
+def test_all_bodies_together_have_a_limit(locked):
+    response = locked.post(file=bytes(2**20), headers={"Authorization": f"Bearer {KEYS[0]}"})
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "busy")
+    assert int(response.headers["retry-after"]) > 0
 
 
 def test_jobs_belong_to_the_key_that_submitted_them(locked):
@@ -87,6 +93,18 @@ def test_sigterm_does_not_wait_for_ever(extra):
         service.post("/v1/jobs", target="stuck:60")
         service.terminate()
         assert service.wait(30) == 0
+
+
+def test_a_second_sigterm_ends_at_once(extra):
+    with RunningService() as service:
+        service.wait_until_ready()
+        service.post("/v1/jobs", target="stuck:60")
+        workers = [*service.workers("reading"), *service.workers("extracting")]
+        service.terminate()
+        service.wait_for(lambda: any("shutting down" in line for line in service.log), limit_s=20)
+        service.terminate()
+        assert service.wait(20) == 0
+        assert not any(_runs(worker) for worker in workers)
 
 
 def test_workers_end_with_a_service_that_was_killed(extra):
