@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cse.chat import parse_history
+from cse.chat import build_context, open_chat_text
 from cse.errors import HistoryError
 from cse.history import Turn
 
@@ -60,12 +60,17 @@ SETTINGS = settings(
 
 def check(data: str | bytes) -> None:
     try:
-        turns = parse_history(data)
+        messages = list(open_chat_text(data).messages())
     except HistoryError as error:
         message = str(error)
-        assert re.search(r"\bline \d+", message) or "ZIP" in message
+        assert re.search(r"\bline \d+", message) or "ZIP" in message  # a ZIP as a whole has no lines
         assert SECRET not in message
         assert "\n" not in message
+        return
+    try:
+        turns = build_context(messages).turns
+    except HistoryError as error:  # nothing is wrong with any line, but somebody has to choose
+        assert str(error).startswith("got several chats, expected one")
         return
     for turn in turns:
         assert isinstance(turn, Turn)
