@@ -19,35 +19,40 @@ import io
 import numbers
 import os
 import warnings as python_warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeAlias, TypeVar
 
 import numpy as np
 import soundfile
 
 from cse.decoding import AudioStream, open_source, open_stream
-from cse.downmix import downmix
+from cse.downmix import Collect, collect_whole, downmix, mono_block
 from cse.errors import CseError, InvalidAudioError
 from cse.files import atomic_write
-from cse.resampling import resample
+from cse.resampling import resample, resample_blocks
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = [
     "AudioSource",
+    "Collected",
     "Recording",
+    "collect_audio",
     "encode_audio",
     "fit_length",
     "load_waveform",
     "read_audio",
+    "read_blocks",
     "resample",
     "write_audio",
+    "write_blocks",
 ]
 
+T = TypeVar("T")
 AudioSource: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | np.ndarray | torch.Tensor"
 
 MAX_DURATION_S = 4 * 3600.0
@@ -82,6 +87,23 @@ class Recording:
         return len(self.waveform) / self.sample_rate
 
 
+@dataclass(frozen=True)
+class Collected(Generic[T]):
+    """What was made of a recording without holding it, `content`, and what is to be known of the recording."""
+
+    content: T
+    channel: int | None  # which one it is; None is the mean of all
+    samples: int
+    sample_rate: int
+    name: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.samples / self.sample_rate
+
+
 def read_audio(
     source: AudioSource,
     *,
@@ -114,10 +136,41 @@ def read_audio(
         >>> recording.waveform.shape, recording.duration_s, recording.warnings
         ((8000,), 0.5, ('channels cancel: their mean is near silence; channel 1 of 2 is used',))
     """
-    recording, swing = _read(source, sample_rate, max_duration_s)
-    if recording.duration_s < min_duration_s:
+    collected = collect_audio(
+        source,
+        collect_whole,
+        sample_rate=sample_rate,
+        min_duration_s=min_duration_s,
+        max_duration_s=max_duration_s,
+    )
+    return _recording(collected)
+
+
+def collect_audio(
+    source: AudioSource,
+    collect: Collect[T],
+    *,
+    sample_rate: int | None = None,
+    min_duration_s: float = 0.2,
+    max_duration_s: float = MAX_DURATION_S,
+) -> Collected[T]:
+    """Read and check a recording as `read_audio` does, but never hold the whole of it.
+
+    Args:
+        source: as `read_audio`.
+        collect: makes something of the waveform's blocks; only what it makes of the last ones it is given counts.
+        sample_rate: as `read_audio`, like all that follows.
+
+    Example:
+        >>> tone = 0.5 * np.sin(np.arange(8000))
+        >>> loudest = collect_audio(tone, lambda blocks, rate: max(block.max() for block in blocks), sample_rate=8000)
+        >>> round(float(loudest.content), 3), loudest.samples
+        (0.5, 8000)
+    """
+    collected, swing = _collect(source, sample_rate, max_duration_s, collect)
+    if collected.duration_s < min_duration_s:
         raise InvalidAudioError(
-            f"{recording.name}: got {recording.duration_s:.3f} s of audio, "
+            f"{collected.name}: got {collected.duration_s:.3f} s of audio, "
             f"expected at least {min_duration_s:g} s"
         )
     if swing < SILENT_SWING:
@@ -125,9 +178,26 @@ def read_audio(
         if isinstance(source, np.ndarray) and source.dtype.kind in "iu" and source.dtype.itemsize > 2:
             hint = f" of {source.dtype} (are these 16-bit samples? pass them as int16)"
         raise InvalidAudioError(
-            f"{recording.name}: is silent, its peak is {swing:.1g} of full scale{hint}; expected speech"
+            f"{collected.name}: is silent, its peak is {swing:.1g} of full scale{hint}; expected speech"
         )
-    return recording
+    return collected
+
+
+def read_blocks(source: AudioSource, *, sample_rate: int | None, channel: int | None) -> Iterator[np.ndarray]:
+    """Read once more, in blocks (T,) float32, what was read before: with the same channel, and without the checks.
+
+    Args:
+        source: as `read_audio`.
+        sample_rate: as `read_audio`.
+        channel: as in what `collect_audio` returned.
+    """
+    if isinstance(source, np.ndarray) or _is_tensor(source):
+        array, rate = _check_samples(_to_array(source), sample_rate)
+        with _open_samples(array, rate) as stream:
+            yield from (mono_block(block, channel) for block in stream.blocks)
+    else:
+        with open_source(source) as (file, name), open_stream(file, name) as stream:
+            yield from (mono_block(block, channel) for block in stream.blocks)
 
 
 def load_waveform(path: str | os.PathLike[str], sample_rate: int) -> np.ndarray:
@@ -142,7 +212,7 @@ def load_waveform(path: str | os.PathLike[str], sample_rate: int) -> np.ndarray:
         InvalidAudioError: as `read_audio`, but for silent and short files.
         MissingExtraError: the format needs the extra `codecs`.
     """
-    recording, _ = _read(path, None, MAX_DURATION_S)
+    recording = _recording(_collect(path, None, MAX_DURATION_S, collect_whole)[0])
     return resample(recording.waveform, recording.sample_rate, sample_rate)
 
 
@@ -176,10 +246,16 @@ def write_audio(path: str | os.PathLike[str], waveform: np.ndarray | torch.Tenso
             channels.
     """
     path = Path(path)
-    samples, sample_rate = _prepared(path, waveform, sample_rate)
-    # as a stream, because libsndfile waits for the disk at the end of every file that it opens itself
-    with atomic_write(path) as beside, beside.open("w+b") as stream:
-        _encode(stream, path, samples, sample_rate)
+    _format(path)
+    samples = _samples_to_write(path, waveform)
+    _write(path, _blocks_to_write(samples), len(samples), sample_rate)
+
+
+def write_blocks(path: str | os.PathLike[str], blocks: Iterable[np.ndarray], sample_rate: int) -> None:
+    """Do what `write_audio` does with a waveform that comes in blocks (T,) float32 and is never there as a whole."""
+    path = Path(path)
+    _format(path)
+    _write(path, (block[np.newaxis] for block in blocks), 1, sample_rate)
 
 
 def encode_audio(waveform: np.ndarray | torch.Tensor, sample_rate: int, *, suffix: str) -> bytes:
@@ -199,84 +275,106 @@ def encode_audio(waveform: np.ndarray | torch.Tensor, sample_rate: int, *, suffi
         b'OggS'
     """
     name = Path(f"audio{suffix}")
-    samples, sample_rate = _prepared(name, waveform, sample_rate)
+    _format(name)
+    samples = _samples_to_write(name, waveform)
     stream = io.BytesIO()
-    _encode(stream, name, samples, sample_rate)
+    _encode(stream, name, _blocks_to_write(samples), len(samples), sample_rate)
     return stream.getvalue()
 
 
-def _prepared(path: Path, waveform: np.ndarray | torch.Tensor, sample_rate: int) -> tuple[np.ndarray, int]:
-    """(channels, T) float32 within ±1 at a rate that the format of `path` takes, and that rate."""
+def _format(path: Path) -> tuple[str, str]:
+    """libsndfile's names of container and codec."""
     if path.suffix.lower() not in _FORMATS:
         got = f"the format {path.suffix}" if path.suffix else "a file without a suffix"
         raise InvalidAudioError(f"{path}: cannot write {got}, expected {', '.join(_FORMATS)}")
-    samples = _to_write(path, _to_array(waveform))
-    if _FORMATS[path.suffix.lower()][1] == "OPUS" and sample_rate not in OPUS_RATES_HZ:
-        supported = min((rate for rate in OPUS_RATES_HZ if rate > sample_rate), default=OPUS_RATES_HZ[-1])
-        samples, sample_rate = np.clip(resample(samples, sample_rate, supported), -1.0, 1.0), supported
-    return samples, sample_rate
+    return _FORMATS[path.suffix.lower()]
 
 
-def _encode(stream: BinaryIO, path: Path, samples: np.ndarray, sample_rate: int) -> None:
-    """Write samples (channels, T) into a stream, in the format of `path`."""
-    container, subtype = _FORMATS[path.suffix.lower()]
-    try:
-        with soundfile.SoundFile(
-            stream,
-            "w",
-            samplerate=int(sample_rate),
-            channels=len(samples),
-            format=container,
-            subtype=subtype,
-        ) as file:
-            # in blocks, because libsndfile's Ogg encoders put what they get on the stack
-            for start in range(0, samples.shape[1], _BLOCK_SAMPLES):
-                file.write(samples[:, start : start + _BLOCK_SAMPLES].T)
-    except (soundfile.LibsndfileError, ValueError) as error:
-        reason = getattr(error, "error_string", None) or error
-        raise CseError(
-            f"{path}: cannot write {len(samples)} channels at {sample_rate} Hz as {path.suffix}: {reason}"
-        ) from error
-
-
-def _to_write(path: Path, samples: np.ndarray) -> np.ndarray:
-    """(channels, T) float32 within ±1."""
+def _samples_to_write(path: Path, waveform: np.ndarray | torch.Tensor) -> np.ndarray:
+    """(channels, T) floating point."""
+    samples = _to_array(waveform)
     if samples.dtype.kind != "f" or samples.ndim not in (1, 2) or 0 in samples.shape:
         raise InvalidAudioError(
             f"{path}: cannot write {samples.dtype} of shape {samples.shape}, "
             "expected floating point (T,) or (channels, T)"
         )
-    samples = np.atleast_2d(samples).astype(np.float32)
-    if not np.isfinite(samples).all():
-        raise InvalidAudioError(
-            f"{path}: cannot write NaN or infinite samples, expected finite ones in -1..1"
-        )
-    peak = float(np.abs(samples).max())
-    if peak > 1.0:
+    return np.atleast_2d(samples)
+
+
+def _blocks_to_write(samples: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, samples.shape[1], _BLOCK_SAMPLES):
+        yield samples[:, start : start + _BLOCK_SAMPLES]
+
+
+def _write(path: Path, blocks: Iterable[np.ndarray], channels: int, sample_rate: int) -> None:
+    # as a stream, because libsndfile waits for the disk at the end of every file that it opens itself
+    with atomic_write(path) as beside, beside.open("w+b") as stream:
+        _encode(stream, path, blocks, channels, sample_rate)
+
+
+def _encode(
+    stream: BinaryIO, path: Path, blocks: Iterable[np.ndarray], channels: int, sample_rate: int
+) -> None:
+    """Write blocks (channels, T) into a stream, in the format of `path`."""
+    container, subtype = _format(path)
+    from_hz = to_hz = int(sample_rate)
+    if subtype == "OPUS" and from_hz not in OPUS_RATES_HZ:
+        to_hz = min((rate for rate in OPUS_RATES_HZ if rate > from_hz), default=OPUS_RATES_HZ[-1])
+    peaks: list[float] = []
+    try:
+        with soundfile.SoundFile(
+            stream, "w", samplerate=to_hz, channels=channels, format=container, subtype=subtype
+        ) as file:
+            for block in resample_blocks(_within_full_scale(path, blocks, peaks), from_hz, to_hz):
+                # in small ones, because libsndfile's Ogg encoders put what they get on the stack
+                for small in _blocks_to_write(np.clip(block, -1.0, 1.0)):
+                    file.write(small.T)
+    except (soundfile.LibsndfileError, ValueError) as error:
+        reason = getattr(error, "error_string", None) or error
+        raise CseError(
+            f"{path}: cannot write {channels} channels at {to_hz} Hz as {path.suffix}: {reason}"
+        ) from error
+    if peaks and max(peaks) > 1.0:
         python_warnings.warn(
-            f"{path}: samples reach {peak:.3g} and are clipped to -1..1", UserWarning, stacklevel=4
+            f"{path}: samples reach {max(peaks):.3g} and are clipped to -1..1", UserWarning, stacklevel=4
         )
-        samples = np.clip(samples, -1.0, 1.0)
-    return samples
+
+
+def _within_full_scale(path: Path, blocks: Iterable[np.ndarray], peaks: list[float]) -> Iterator[np.ndarray]:
+    """The blocks within ±1, float32; what they reached is added to `peaks`."""
+    for block in blocks:
+        if not np.isfinite(block).all():
+            raise InvalidAudioError(
+                f"{path}: cannot write NaN or infinite samples, expected finite ones in -1..1"
+            )
+        peaks.append(float(np.abs(block).max(initial=0.0)))
+        yield np.clip(block, -1.0, 1.0).astype(np.float32, copy=False)
 
 
 # ---- sources
 
 
-def _read(source: AudioSource, sample_rate: int | None, max_duration_s: float) -> tuple[Recording, float]:
-    """The recording, and how far it swings from its middle, 1 at full scale."""
+def _collect(
+    source: AudioSource, sample_rate: int | None, max_duration_s: float, collect: Collect[T]
+) -> tuple[Collected[T], float]:
+    """What `collect` makes of it, and how far the waveform swings from its middle, 1 at full scale."""
     if isinstance(source, np.ndarray) or _is_tensor(source):
         name = "<samples>"
-        samples, rate = _check_samples(_to_array(source), sample_rate)
-        waveform, stream, swing = downmix(lambda: _open_samples(samples, rate), name, max_duration_s)
+        array, rate = _check_samples(_to_array(source), sample_rate)
+        mixed = downmix(lambda: _open_samples(array, rate), name, max_duration_s, collect)
     elif sample_rate is not None:
         raise InvalidAudioError(
             f"got sample_rate={sample_rate} with encoded audio, which says its own; leave it out"
         )
     else:
         with open_source(source) as (file, name):
-            waveform, stream, swing = downmix(lambda: open_stream(file, name), name, max_duration_s)
-    return Recording(waveform, stream.sample_rate, name, tuple(stream.warnings)), swing
+            mixed = downmix(lambda: open_stream(file, name), name, max_duration_s, collect)
+    collected = Collected(mixed.content, mixed.channel, mixed.frames, mixed.sample_rate, name, mixed.warnings)
+    return collected, mixed.swing
+
+
+def _recording(collected: Collected[np.ndarray]) -> Recording:
+    return Recording(collected.content, collected.sample_rate, collected.name, collected.warnings)
 
 
 def _is_tensor(source: object) -> bool:

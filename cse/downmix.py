@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -18,19 +20,54 @@ _FULL_SCALE, _CLIPPED_SHARE, _NO_AUDIO_SCALE = 0.999, 1e-3, 4.0
 _CANCELLED_POWER = 1e-2  # of the mean of the channels, relative to the mean power of the channels
 
 
+T = TypeVar("T")
+Collect = Callable[[Iterator[np.ndarray], int], T]
+"""Makes something of a waveform that comes in blocks (T,) float32, at a sample rate in Hz."""
+
+
+def collect_whole(blocks: Iterator[np.ndarray], sample_rate: int) -> np.ndarray:
+    """The whole waveform, (T,) float32."""
+    # a bytearray grows in place: an hour at 48 kHz is 700 MB, which should not be there twice
+    samples = bytearray()
+    for block in blocks:
+        samples += block.tobytes()
+    return np.frombuffer(samples, np.float32)
+
+
+@dataclass(frozen=True)
+class Downmix(Generic[T]):
+    """What was made of the waveform, and what was found out on the way.
+
+    Attributes:
+        content: What `collect` made.
+        channel: Which channel the waveform is; None is their mean.
+        frames: Length of the waveform in samples.
+        sample_rate: In Hz.
+        swing: How far the waveform goes from its middle, 1 at full scale.
+        warnings: What is doubtful but usable.
+    """
+
+    content: T
+    channel: int | None
+    frames: int
+    sample_rate: int
+    swing: float
+    warnings: tuple[str, ...]
+
+
 def downmix(
-    open_again: Callable[[], AbstractContextManager[AudioStream]], name: str, max_duration_s: float
-) -> tuple[np.ndarray, AudioStream, float]:
+    open_again: Callable[[], AbstractContextManager[AudioStream]],
+    name: str,
+    max_duration_s: float,
+    collect: Collect[T],
+) -> Downmix[T]:
     """Take the mean of the channels, or the loudest one where they cancel (the audio is then decoded twice).
 
     Args:
         open_again: starts decoding from the beginning.
         name: of the recording, for messages.
         max_duration_s: decoding stops with an error beyond it.
-
-    Returns:
-        The waveform (T,) float32; the stream it came from, its `warnings` complete; how far the waveform
-        swings from its middle, 1 at full scale.
+        collect: gets all blocks of the waveform, perhaps those of the mean before those of the channel.
 
     Raises:
         InvalidAudioError: an impossible rate or number of channels, no samples, NaN or infinite samples;
@@ -39,20 +76,20 @@ def downmix(
     with open_again() as stream:
         _check_header(stream, name, max_duration_s)
         mixer = _Mixer(stream, name, max_duration_s)
-        waveform = mixer.run(None)
-    if not len(waveform):
+        collected = collect(mixer.blocks(None), stream.sample_rate)
+    if not mixer.frames:
         raise InvalidAudioError(f"{name}: got no samples (0 s of audio), expected speech")
-    notes = [*stream.warnings, *mixer.warnings(len(waveform))]
+    channel = None
+    notes = [*stream.warnings, *mixer.warnings()]
     if mixer.cancels():
-        loudest = int(np.argmax(mixer.channel_power))
+        channel = int(np.argmax(mixer.channel_power))
         with open_again() as stream:
             mixer = _Mixer(stream, name, max_duration_s)
-            waveform = mixer.run(loudest)
+            collected = collect(mixer.blocks(channel), stream.sample_rate)
         notes.append(
-            f"channels cancel: their mean is near silence; channel {loudest + 1} of {stream.channels} is used"
+            f"channels cancel: their mean is near silence; channel {channel + 1} of {stream.channels} is used"
         )
-    stream.warnings[:] = notes
-    return waveform, stream, mixer.swing
+    return Downmix(collected, channel, mixer.frames, stream.sample_rate, mixer.swing, tuple(notes))
 
 
 def _check_header(stream: AudioStream, name: str, max_duration_s: float) -> None:
@@ -74,6 +111,12 @@ def _too_long(name: str, got: str, max_duration_s: float) -> AudioTooLongError:
     )
 
 
+def mono_block(block: np.ndarray, channel: int | None) -> np.ndarray:
+    """(frames, channels) to (frames,) float32: the mean of the channels, or the one channel."""
+    mono = block.mean(axis=1, dtype=np.float32) if channel is None else block[:, channel]
+    return mono.astype(np.float32, copy=False)
+
+
 class _Mixer:
     """Turns blocks of channels into one waveform and keeps what the checks need."""
 
@@ -81,6 +124,7 @@ class _Mixer:
         self._stream = stream
         self._name = name
         self._max_duration_s = max_duration_s
+        self.frames = 0
         self._samples = 0
         self._clipped = 0
         self._peak = 0.0
@@ -88,24 +132,20 @@ class _Mixer:
         self._low, self._high = math.inf, -math.inf
         self.channel_power = np.zeros(stream.channels)
 
-    def run(self, channel: int | None) -> np.ndarray:
+    def blocks(self, channel: int | None) -> Iterator[np.ndarray]:
         """(T,) float32: the mean of the channels, or the one channel."""
         max_frames = int(self._max_duration_s * self._stream.sample_rate)
-        # a bytearray grows in place: an hour at 48 kHz is 700 MB, which should not be there twice
-        samples = bytearray()
-        frames = 0
         for block in self._stream.blocks:
-            frames += len(block)
-            if frames > max_frames:
+            self.frames += len(block)
+            if self.frames > max_frames:
                 raise _too_long(self._name, "more", self._max_duration_s)
             if not np.isfinite(block).all():
                 raise InvalidAudioError(
                     f"{self._name}: has NaN or infinite samples, expected finite ones in -1..1"
                 )
-            mono = block.mean(axis=1, dtype=np.float32) if channel is None else block[:, channel]
+            mono = mono_block(block, channel)
             self._measure(block, mono)
-            samples += mono.astype(np.float32, copy=False).tobytes()
-        return np.frombuffer(samples, np.float32)
+            yield mono
 
     def _measure(self, block: np.ndarray, mono: np.ndarray) -> None:
         magnitude = np.abs(block)
@@ -127,7 +167,7 @@ class _Mixer:
         power = float(self.channel_power.mean())
         return power > 0 and self._mean_power < _CANCELLED_POWER * power
 
-    def warnings(self, frames: int) -> Iterator[str]:
+    def warnings(self) -> Iterator[str]:
         """What is doubtful but usable."""
         rate, expected_s = self._stream.sample_rate, self._stream.duration_s
         if rate < LOW_RATE_HZ:
@@ -137,5 +177,5 @@ class _Mixer:
             yield f"beyond full scale: samples reach {self._peak:.4g}, expected -1..1; integers as float?"
         elif share >= _CLIPPED_SHARE:
             yield f"clipped: {100 * share:.1f} % of the samples are at full scale; the voice is distorted"
-        if expected_s is not None and frames / rate < 0.95 * expected_s - 0.1:
-            yield f"damaged: got {frames / rate:.1f} s of audio, its header announces {expected_s:.1f} s"
+        if expected_s is not None and self.frames / rate < 0.95 * expected_s - 0.1:
+            yield f"damaged: got {self.frames / rate:.1f} s of audio, its header announces {expected_s:.1f} s"
