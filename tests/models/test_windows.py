@@ -18,6 +18,11 @@ def is_multiple(one: torch.Tensor, other: torch.Tensor) -> bool:
     return torch.allclose(one / one.norm(), other / other.norm(), atol=1e-5)
 
 
+def place_of(piece: torch.Tensor) -> int:
+    """Where in the mixture a piece is from, at whatever level and offset."""
+    return next(i for i in range(len(MIXTURE)) if is_multiple(MIXTURE[i : i + 9].diff(), piece[:9].diff()))
+
+
 class Oracle:
     """Separates perfectly, but in another order and at another level at each call."""
 
@@ -28,7 +33,7 @@ class Oracle:
         call = len(self.lengths)
         self.lengths.append(mixture.shape[-1])
         assert mixture.abs().max() == pytest.approx(0.9)
-        start = next(i for i in range(len(MIXTURE)) if is_multiple(MIXTURE[i : i + 8], mixture[0, :8]))
+        start = place_of(mixture[0])
         piece = TALKERS[:, start : start + mixture.shape[-1]]
         order = [0, 1] if call % 2 == 0 else [1, 0]
         return (piece[order] * torch.tensor([[0.1 + call], [3.0]])).unsqueeze(0)
@@ -46,7 +51,7 @@ def test_talkers_stay_in_order_at_their_level_whatever_the_window(window, overla
 def test_memory_of_the_network_is_bounded_by_the_window():
     oracle = Oracle()
     separate_in_windows(oracle, MIXTURE, window=2_000, overlap=500)
-    assert max(oracle.lengths) == 2_000
+    assert 1_500 < min(oracle.lengths) <= max(oracle.lengths) <= 2_000
 
 
 def test_a_recording_that_fits_is_separated_in_one_piece():
