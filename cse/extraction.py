@@ -6,9 +6,8 @@ import os
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from cse.audio import write_audio
+from cse.audio import write_blocks
+from cse.lazy_waveform import WaveformField
 
 if TYPE_CHECKING:
     from cse.voice_book import Learning
@@ -19,27 +18,28 @@ class Candidate:
     """One talker of the mixture.
 
     Attributes:
-        waveform: (T,) float32 at the rate, length and level of the recording.
+        waveform: (T,) float32 at the rate, length and level of the recording; made when it is first asked for.
         probability: That this talker continues the history.
         transcript: What the recogniser heard; None where it was not asked.
     """
 
-    waveform: np.ndarray
-    probability: float
-    transcript: str | None
+    waveform: WaveformField = WaveformField()  # noqa: RUF009
+    probability: float  # type: ignore[misc]  # the field above reads like one with a default, and has none
+    transcript: str | None  # type: ignore[misc]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Extraction:
     """The extracted voice and everything that led to it.
 
     Attributes:
-        waveform: (T,) float32, as many samples as came in, at `sample_rate`.
+        waveform: (T,) float32, as many samples as came in, at `sample_rate`. That of a long recording is made when it
+            is first asked for; `save` does without.
         sample_rate: That of the recording, in Hz.
         probability: That `waveform` is the voice that continues the history, 0 to 1.
         abstained: True if the probability is too low to rely on the choice.
         target_present: False if it is likelier that nobody continues the history.
-        candidates: Every talker.
+        candidates: Every talker who was found: one in a recording of one person, whose voice is the recording itself.
         turn_attribution: For every turn, how much of the choice's log-odds it brought; None where it was not asked.
         context_turns: Number of turns of history.
         duration_s: Of the recording.
@@ -49,7 +49,7 @@ class Extraction:
         learning: Whether a voice book learnt from it; None where there was none.
     """
 
-    waveform: np.ndarray
+    waveform: WaveformField = WaveformField()  # noqa: RUF009
     sample_rate: int
     probability: float
     abstained: bool
@@ -65,7 +65,7 @@ class Extraction:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the voice; the suffix says the format (.wav, .flac, .ogg). Complete or not at all."""
-        write_audio(path, self.waveform, self.sample_rate)
+        write_blocks(path, WaveformField.blocks(self, "waveform"), self.sample_rate)
 
     def to_dict(self, output: str | None = None) -> dict[str, Any]:
         """What `cse extract --json` prints: plain values, without the waveforms; `learning` where there is any."""

@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from cse.audio import AudioSource, Recording, fit_length, read_audio, resample
+from cse.audio import AudioSource, Recording, read_audio
 from cse.chat.reading import History, turns_of
 from cse.checkpoint import DEFAULT_MODEL, instantiate, load_checkpoint, load_state
 from cse.encoders.voice import SpeakerEmbedding
 from cse.errors import CheckpointError, ConfigError, CseError, MissingCueError, TargetAbsentError, one_line
 from cse.extraction import Candidate, Extraction
+from cse.lazy_waveform import LazyWaveform, at_rate
+from cse.original import Original, read_original
 
 if TYPE_CHECKING:
     from cse.encoders.voice import VoiceEncoder
-    from cse.inference.method import Method, Precision
+    from cse.inference.method import Method, Outcome, Precision
     from cse.selection.calibration import Choice
     from cse.selection.chooser import Chooser
     from cse.selection.scorer import Scorer
@@ -118,9 +120,13 @@ class Extractor:
             calibration=checkpoint.config.get("calibration"),
             device=device,
         )
-        return cls(
-            method=SeparateThenChoose(separator=model, chooser=chooser, runtime=runtime), name=checkpoint.name
+        method = SeparateThenChoose(
+            separator=model,
+            chooser=chooser,
+            runtime=runtime,
+            voices=chooser.voice_comparison(model.sample_rate),
         )
+        return cls(method=method, name=checkpoint.name)
 
     def extract(
         self,
@@ -177,39 +183,50 @@ class Extractor:
                 "recording as `history`, or a sample of the wanted voice as `enrollment`"
             )
         started = time.perf_counter()
-        recording = read_audio(audio, sample_rate=sample_rate)
-        turns = turns_of(history, audio=os.path.basename(audio) if isinstance(audio, str | os.PathLike) else None)
+        original, mixture = read_original(audio, sample_rate=sample_rate, to_hz=self.method.sample_rate)
+        turns = turns_of(
+            history, audio=os.path.basename(audio) if isinstance(audio, str | os.PathLike) else None
+        )
         voice = None if enrollment is None else _read_enrollment(enrollment, sample_rate)
-        warnings = list(recording.warnings)
+        warnings = list(original.warnings)
         if not turns and voice is None:
             warnings.append(
                 "the history is empty and there is no enrollment: the choice among the talkers is a guess"
             )
-        rate = self.method.sample_rate
-        estimates, choice = self.method.extract(
-            resample(recording.waveform, recording.sample_rate, rate),
+        outcome = self.method.extract(
+            mixture,
             None if history is None else turns,
             enrollment=voice,
             target=target,
             should_stop=should_stop,
         )
+        del mixture
+        choice = outcome.choice
         warnings.extend(choice.warnings)
-        candidates = self._candidates(estimates, choice, recording)
-        waveform = candidates[choice.index].waveform
+        waveforms = self._waveforms(outcome, original)
+        waveform = waveforms[choice.index]
         if not choice.target_present:
-            waveform = _absent(waveform, recording, on_absent, choice)
+            waveform = _absent(waveform, original, on_absent, choice)
+        if isinstance(waveform, LazyWaveform) and not original.is_long:
+            waveform.array()  # so that the seconds are those of all the work
+        candidates = [
+            Candidate(one, float(probability), transcript)
+            for one, probability, transcript in zip(
+                waveforms, choice.probabilities, choice.transcripts, strict=True
+            )
+        ]
         seconds = time.perf_counter() - started
         result = Extraction(
             waveform=waveform,
-            sample_rate=recording.sample_rate,
+            sample_rate=original.sample_rate,
             probability=float(choice.probabilities[choice.index]),
             abstained=choice.abstained,
             target_present=choice.target_present,
             candidates=candidates,
             turn_attribution=choice.turn_attribution,
             context_turns=len(turns),
-            duration_s=recording.duration_s,
-            real_time_factor=seconds / recording.duration_s,
+            duration_s=original.duration_s,
+            real_time_factor=seconds / original.duration_s,
             model=self.name,
             warnings=warnings,
         )
@@ -293,14 +310,13 @@ class Extractor:
             )
         return replace(result, learning=learning)
 
-    def _candidates(self, estimates: np.ndarray, choice: Choice, recording: Recording) -> list[Candidate]:
-        """Estimates back at the recording's rate and length, with what the chooser thinks of them."""
-        waveforms = resample(estimates, self.method.sample_rate, recording.sample_rate)
+    def _waveforms(self, outcome: Outcome, original: Original) -> list[np.ndarray | LazyWaveform]:
+        """The voices at the rate and length of the recording, or the recording itself."""
+        if outcome.is_recording:
+            return [original.waveform()]
         return [
-            Candidate(fit_length(waveform, len(recording.waveform)), float(probability), transcript)
-            for waveform, probability, transcript in zip(
-                waveforms, choice.probabilities, choice.transcripts, strict=True
-            )
+            at_rate(voice, self.method.sample_rate, original.sample_rate, samples=original.samples)
+            for voice in outcome.voices
         ]
 
 
@@ -339,12 +355,14 @@ def _read_enrollment(source: Enrollment, sample_rate: int | None) -> Recording |
     return read_audio(source, sample_rate=None if encoded else sample_rate)
 
 
-def _absent(best: np.ndarray, recording: Recording, on_absent: OnAbsent, choice: Choice) -> np.ndarray:
+def _absent(
+    best: np.ndarray | LazyWaveform, original: Original, on_absent: OnAbsent, choice: Choice
+) -> np.ndarray | LazyWaveform:
     if on_absent == "error":
         raise TargetAbsentError(
-            f"{recording.name}: nobody in the recording seems to continue the history (probability "
+            f"{original.name}: nobody in the recording seems to continue the history (probability "
             f"{choice.p_none:.2f}); use on_absent silence or passthrough to get an output all the same"
         )
     if on_absent == "silence":
-        return np.zeros_like(recording.waveform)
-    return recording.waveform if on_absent == "passthrough" else best
+        return np.zeros(original.samples, np.float32)
+    return original.waveform() if on_absent == "passthrough" else best

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypedDict
 
 import numpy as np
 import torch
@@ -17,6 +17,13 @@ from cse.selection.calibration import Choice
 
 ShouldStop = Callable[[], bool]
 Precision = Literal["float32", "bfloat16"]
+
+
+class WindowLengths(TypedDict):
+    """In samples, as `cse.models.windows.separate_in_windows` takes them."""
+
+    window: int
+    overlap: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +50,24 @@ class Runtime:
         with torch.inference_mode(), torch.autocast(device_type, torch.bfloat16, enabled=reduced):
             yield
 
-    def windows(self, sample_rate: int) -> dict[str, int]:
+    def windows(self, sample_rate: int) -> WindowLengths:
         """Arguments of `cse.models.windows.separate_in_windows`."""
         return {"window": round(self.window_s * sample_rate), "overlap": round(self.overlap_s * sample_rate)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a family of models makes of a mixture.
+
+    Attributes:
+        voices: One (T,) of floating point for each talker who was found, at their level in the mixture.
+        choice: Which of them is meant.
+        is_recording: The only voice is the mixture itself, since only one talker was found.
+    """
+
+    voices: Sequence[np.ndarray]
+    choice: Choice
+    is_recording: bool = False
 
 
 class Method(Protocol):
@@ -67,18 +89,15 @@ class Method(Protocol):
         enrollment: Recording | SpeakerEmbedding | None,
         target: str | None,
         should_stop: ShouldStop | None,
-    ) -> tuple[np.ndarray, Choice]:
+    ) -> Outcome:
         """Extract.
 
         Args:
-            mixture: (T,) float32 at `sample_rate`.
+            mixture: (T,) float32 or float16 at `sample_rate`.
             history: Turns before the recording, oldest first; None if there is none.
             enrollment: The wanted voice alone, or its embedding.
             target: Name of the person who speaks next, where it is known.
             should_stop: Asked between windows.
-
-        Returns:
-            (S, T) float32 voices at their level in the mixture, and the choice among them.
 
         Raises:
             MissingCueError: If the models need a cue that is not there.

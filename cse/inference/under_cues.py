@@ -14,7 +14,7 @@ from cse.audio import Recording, resample
 from cse.encoders.voice import SpeakerEmbedding, VoiceEncoder
 from cse.errors import ConfigError, MissingCueError
 from cse.history import Turn
-from cse.inference.method import Runtime, ShouldStop
+from cse.inference.method import Outcome, Runtime, ShouldStop
 from cse.models.cues.cue import Cue
 from cse.models.cues.frozen_speaker import FrozenSpeakerEncoder
 from cse.models.target_extractor import TargetExtractor, Voices
@@ -56,7 +56,7 @@ class UnderCues:
         enrollment: Recording | SpeakerEmbedding | None,
         target: str | None,
         should_stop: ShouldStop | None,
-    ) -> tuple[np.ndarray, Choice]:
+    ) -> Outcome:
         """See `Method.extract`."""
         warnings = self._check(history, enrollment)
         with self.runtime.inference():
@@ -84,7 +84,7 @@ class UnderCues:
             levelled = match_levels(estimates.waveforms[0].float().cpu(), wave)
             choice = self._choose(estimates.logits[0], warnings)
             attribution = self._attribute(voices, history, target, speaker, judgement.logits[0])
-        return levelled.numpy(), replace(choice, turn_attribution=attribution)
+        return Outcome(voices=list(levelled.numpy()), choice=replace(choice, turn_attribution=attribution))
 
     def _check(
         self, history: Sequence[Turn] | None, enrollment: Recording | SpeakerEmbedding | None

@@ -12,6 +12,7 @@ from cse.audio import Recording
 from cse.encoders.voice import SpeakerEmbedding, VoiceEncoder
 from cse.errors import MissingCueError, MissingExtraError
 from cse.history import Turn
+from cse.models.talker_tracks import VoiceComparison
 from cse.selection.calibration import Calibration, Choice
 from cse.selection.scorer import Scorer
 from cse.selection.transcriber import Transcriber, transcribe_all
@@ -143,6 +144,16 @@ class Chooser:
             recording.sample_rate,
             encoder=encoder,
             same_above=self.calibration.same_voice_above(encoder.name),
+        )
+
+    def voice_comparison(self, sample_rate: int) -> VoiceComparison | None:
+        """How talkers are followed through a long recording at `sample_rate` Hz; None without a voice encoder."""
+        if self.voice_encoder is None:
+            return None
+        return VoiceComparison(
+            encoder=self.voice_encoder,
+            sample_rate=sample_rate,
+            same_above=self.calibration.same_voice_above(self.voice_encoder.name),
         )
 
     def _weigh(

@@ -25,20 +25,29 @@ CUTOFF_HZ = 1000
 
 
 class SplitByFrequency(Separator):
-    """Two talkers: one is what lies below 1 kHz, the other what lies above."""
+    """Two talkers: one is what lies below 1 kHz, the other what lies above. More talkers with more limits.
 
-    def __init__(self) -> None:
-        network = ConvTasNet(channels=4, talkers=2, bottleneck=1, hidden=1, blocks=1, repeats=1)
+    Args:
+        limits_hz: Between the talkers.
+    """
+
+    def __init__(self, limits_hz: Sequence[float] = (CUTOFF_HZ,)) -> None:
+        network = ConvTasNet(
+            channels=4, talkers=len(limits_hz) + 1, bottleneck=1, hidden=1, blocks=1, repeats=1
+        )
         super().__init__(
             filterbank=STFTFilterbank(channels=4, hop_size=1), backbone=network, sample_rate=SAMPLE_RATE
         )
+        self.limits_hz = limits_hz
 
     def forward(self, mixture: Tensor) -> Tensor:
-        """(B, T) -> (B, 2, T)."""
+        """(B, T) -> (B, S, T)."""
         samples = mixture.shape[-1]
         spectrum = torch.fft.rfft(mixture)
-        low = torch.fft.rfftfreq(samples, 1 / SAMPLE_RATE) < CUTOFF_HZ
-        return torch.stack([torch.fft.irfft(spectrum * part, samples) for part in (low, ~low)], dim=1)
+        frequency_hz = torch.fft.rfftfreq(samples, 1 / SAMPLE_RATE)
+        band = sum((frequency_hz >= limit).long() for limit in self.limits_hz)
+        parts = [spectrum * (band == talker) for talker in range(self.talkers)]
+        return torch.stack([torch.fft.irfft(part, samples) for part in parts], dim=1)
 
 
 class ToneVoice:
@@ -114,7 +123,12 @@ def two_tones(duration_s: float) -> np.ndarray:
 
 
 def told_extractor(
-    index: int = 0, *, p_none: float = 0.1, window_s: float = 20.0, overlap_s: float = 4.0
+    index: int = 0,
+    *,
+    p_none: float = 0.1,
+    window_s: float = 20.0,
+    overlap_s: float = 4.0,
+    limits_hz: Sequence[float] = (CUTOFF_HZ,),
 ) -> Extractor:
     """An extractor that splits by frequency and returns the talker it was told to.
 
@@ -126,5 +140,5 @@ def told_extractor(
     """
     chooser: Any = ToldChooser(index, p_none=p_none)
     runtime = Runtime(window_s=window_s, overlap_s=overlap_s)
-    method = SeparateThenChoose(separator=SplitByFrequency(), chooser=chooser, runtime=runtime)
+    method = SeparateThenChoose(separator=SplitByFrequency(limits_hz), chooser=chooser, runtime=runtime)
     return Extractor(method=method, name="told")
