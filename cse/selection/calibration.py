@@ -68,6 +68,7 @@ class VoiceWeights:
 
 UNFITTED_TEXT: Mapping[str, TextWeights] = MappingProxyType(
     {
+        "next-turn": TextWeights(weight=1.0, offset=0.0, half_words=2.0),
         "minilm": TextWeights(weight=15.0, offset=0.2, half_words=3.0),
         "causal-lm": TextWeights(weight=4.0, offset=0.0, half_words=3.0),
     }

@@ -213,7 +213,7 @@ def default_chooser(
 
     Args:
         transcriber: None is `MoonshineTranscriber` where it is installed, else `PocketSphinxTranscriber`.
-        scorer: None is `MiniLMScorer`.
+        scorer: None is `NextTurnScorer`.
         voice_encoder: None is `ResemblyzerEncoder` where it is installed; without it an enrollment is an
         error.
         calibration: As `Calibration.to_dict` writes it, e.g. from a checkpoint; None is the rough one.
@@ -227,9 +227,9 @@ def default_chooser(
 
         transcriber = default_transcriber()
     if scorer is None:
-        from cse.selection.minilm import MiniLMScorer
+        from cse.selection.next_turn import NextTurnScorer
 
-        scorer = MiniLMScorer()
+        scorer = NextTurnScorer()
     if voice_encoder is None:
         voice_encoder = _offline_voice_encoder()
     if not isinstance(calibration, Calibration):
