@@ -45,15 +45,18 @@ class Extractor:
     Args:
         method: Gets voices out of a mixture and chooses among them (`cse.inference`).
         name: Of the model, for reports.
+        long_s: Recordings that are longer than this many seconds are not kept as they came, voices are kept in half
+            precision, and brought to the recording's sample rate only when they are asked for or saved.
 
     >>> extractor = Extractor.from_pretrained()  # doctest: +SKIP
     >>> result = extractor.extract("note.ogg", history=[Turn("Where shall we meet?", "Ana")])  # doctest: +SKIP
     >>> result.save("voice.wav")  # doctest: +SKIP
     """
 
-    def __init__(self, *, method: Method, name: str) -> None:
+    def __init__(self, *, method: Method, name: str, long_s: float = 600.0) -> None:
         self.method = method
         self.name = name
+        self.long_s = long_s
 
     @property
     def talkers(self) -> int:
@@ -183,7 +186,9 @@ class Extractor:
                 "recording as `history`, or a sample of the wanted voice as `enrollment`"
             )
         started = time.perf_counter()
-        original, mixture = read_original(audio, sample_rate=sample_rate, to_hz=self.method.sample_rate)
+        original = read_original(
+            audio, sample_rate=sample_rate, to_hz=self.method.sample_rate, long_s=self.long_s
+        )
         turns = turns_of(
             history, audio=os.path.basename(audio) if isinstance(audio, str | os.PathLike) else None
         )
@@ -194,13 +199,12 @@ class Extractor:
                 "the history is empty and there is no enrollment: the choice among the talkers is a guess"
             )
         outcome = self.method.extract(
-            mixture,
+            original.take_resampled(),
             None if history is None else turns,
             enrollment=voice,
             target=target,
             should_stop=should_stop,
         )
-        del mixture
         choice = outcome.choice
         warnings.extend(choice.warnings)
         waveforms = self._waveforms(outcome, original)

@@ -16,9 +16,6 @@ from cse.errors import InvalidAudioError
 from cse.lazy_waveform import LazyWaveform
 from cse.resampling import resample_blocks
 
-LONG_S = 600.0
-"""Above this duration, memory counts more than a second of work or the last bit."""
-
 
 @dataclass(frozen=True)
 class _Read:
@@ -33,28 +30,33 @@ class Original:
 
     Args:
         collected: What was made of the recording.
+        is_long: Whether memory counts more than a second of work or the last bit.
         read_again: Reads it as it came, in blocks, where it was not kept.
 
-    >>> original, resampled = read_original(np.sin(np.arange(8000)), sample_rate=8000, to_hz=16000)
-    >>> original.waveform().shape, resampled.shape
+    >>> original = read_original(np.sin(np.arange(8000)), sample_rate=8000, to_hz=16000, long_s=600.0)
+    >>> original.waveform().shape, original.take_resampled().shape
     ((8000,), (16000,))
     """
 
     def __init__(
-        self, collected: Collected[_Read], *, read_again: Callable[[], Iterator[np.ndarray]]
+        self, collected: Collected[_Read], *, is_long: bool, read_again: Callable[[], Iterator[np.ndarray]]
     ) -> None:
         self.name = collected.name
         self.sample_rate = collected.sample_rate
         self.samples = collected.samples
         self.duration_s = collected.duration_s
         self.warnings = collected.warnings
+        self.is_long = is_long
         self._waveform = collected.content.waveform
+        self._resampled = [collected.content.resampled]
         self._read_again = read_again
 
-    @property
-    def is_long(self) -> bool:
-        """Whether memory counts."""
-        return self.duration_s > LONG_S
+    def take_resampled(self) -> np.ndarray:
+        """(T',) at the rate of the model, once: whoever takes it decides how long it takes memory.
+
+        It is float32, or float16 of a long recording, whose error is 70 dB below the sound.
+        """
+        return self._resampled.pop()
 
     def waveform(self) -> np.ndarray | LazyWaveform:
         """(T,) float32, as it came; asking for it raises InvalidAudioError if the file is another one meanwhile."""
@@ -74,21 +76,19 @@ class Original:
             )
 
 
-def read_original(source: AudioSource, *, sample_rate: int | None, to_hz: int) -> tuple[Original, np.ndarray]:
+def read_original(source: AudioSource, *, sample_rate: int | None, to_hz: int, long_s: float) -> Original:
     """Read a recording, once, and bring it to the rate of a model on the way.
 
     Args:
         source: As `read_audio`.
         sample_rate: As `read_audio`, of samples.
         to_hz: The rate of the model.
-
-    Returns:
-        The recording, and (T',) at `to_hz`: float32, or float16 of a long one, whose error is 70 dB below the sound.
+        long_s: From which duration on memory counts.
 
     Raises:
         InvalidAudioError, MissingExtraError: As `read_audio`.
     """
-    keep_s = LONG_S if _can_be_read_again(source) else float("inf")
+    keep_s = long_s if _can_be_read_again(source) else float("inf")
 
     def collect(blocks: Iterator[np.ndarray], from_hz: int) -> _Read:
         kept: list[np.ndarray] | None = []
@@ -111,8 +111,7 @@ def read_original(source: AudioSource, *, sample_rate: int | None, to_hz: int) -
 
     collected = collect_audio(source, collect, sample_rate=sample_rate)
     again = partial(read_blocks, source, sample_rate=sample_rate, channel=collected.channel)
-    original = Original(collected, read_again=again)
-    return original, collected.content.resampled
+    return Original(collected, is_long=collected.duration_s > long_s, read_again=again)
 
 
 def _can_be_read_again(source: AudioSource) -> bool:

@@ -18,7 +18,6 @@ from cse.models.found_talkers import found_talkers
 from cse.models.separator import Separator
 from cse.models.talker_tracks import TalkerTracks, VoiceComparison
 from cse.models.windows import separate_in_windows
-from cse.original import LONG_S
 from cse.selection.chooser import Chooser
 
 
@@ -65,7 +64,8 @@ class SeparateThenChoose:
         talkers = found_talkers(estimates)
         alone = len(talkers) == 1
         voices = [mixture] if alone else [_join(estimates, outputs) for outputs in talkers]
-        del estimates
+        is_long = len(mixture) > self.listen_s * self.sample_rate
+        del estimates, mixture  # what is not among the voices need not be there while the chooser works
         choice = self.chooser.choose(
             [excerpt(voice, self.sample_rate, max_s=self.listen_s) for voice in voices],
             self.sample_rate,
@@ -73,7 +73,7 @@ class SeparateThenChoose:
             enrollment=enrollment,
             target=target,
         )
-        if len(mixture) > self.listen_s * self.sample_rate:
+        if is_long:
             heard = (
                 f"long recording: the choice, and the transcripts, are by {self.listen_s:g} s of each voice: its first "
                 "words, and those of stretches all over the recording"
@@ -82,14 +82,14 @@ class SeparateThenChoose:
         return Outcome(voices=voices, choice=choice, is_recording=alone)
 
     def _separate(self, mixture: np.ndarray, should_stop: ShouldStop | None) -> Tensor:
-        """(S, T) on the CPU; half precision does for the estimates of a long recording."""
-        is_long = len(mixture) > LONG_S * self.sample_rate
+        """(S, T) on the CPU, in the precision of the mixture."""
+        wave = torch.from_numpy(mixture)
         with self.runtime.inference():
             return separate_in_windows(
                 self.separator,
-                torch.from_numpy(mixture).to(self.runtime.device),
+                wave.to(self.runtime.device),
                 tracks=TalkerTracks(voices=self.voices),
-                dtype=torch.float16 if is_long else torch.float32,
+                dtype=wave.dtype,
                 should_stop=should_stop,
                 **self.runtime.windows(self.sample_rate),
             )
