@@ -19,6 +19,7 @@ COMMANDS = {
     "import": "utterances.jsonl of a Kaldi data folder or of lhotse manifests",
     "chat": "what was understood of a chat export (cse chat inspect FILE)",
     "serve": "the HTTP service",
+    "bot": "a bot in a messenger (cse bot telegram)",
     "demo": "the main job on a voice note that is made on the spot",
     "convert-checkpoint": "turn a checkpoint of the paper's own code into one of ours",
 }

@@ -1,0 +1,61 @@
+"""A bot with narrow limits and a fake Telegram for most tests; each test has chats of its own."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from cse.testing.fake_telegram import FakeTelegram
+    from cse.testing.running_bot import RunningBot
+
+LIMITS = {"workers": 2, "threads": 1, "time_limit_s": 8.0, "stop_grace_s": 0.5, "max_duration_s": 20.0}
+KEPT = {"max_file_mb": 0.2, "max_queued": 3, "min_sample_probability": 0.8}
+
+
+@pytest.fixture(scope="session")
+def extra() -> None:
+    """Skips where the packages of the bot are not installed."""
+    for package in ("telegram", "fastapi", "uvicorn", "python_multipart", "prometheus_client"):
+        pytest.importorskip(package, reason='needs: pip install "cse[service]"')
+
+
+@pytest.fixture(scope="session")
+def telegram(extra: None) -> Iterator[FakeTelegram]:
+    from cse.testing.fake_telegram import FakeTelegram
+
+    with FakeTelegram() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def bot(telegram: FakeTelegram) -> Iterator[RunningBot]:
+    from cse.testing.running_bot import RunningBot
+
+    with RunningBot(telegram, limits=LIMITS, **KEPT) as running:
+        yield running.wait_until_ready()
+
+
+_numbers = itertools.count(1000)
+
+
+@pytest.fixture
+def started(telegram: FakeTelegram, bot: RunningBot) -> Callable[..., int]:
+    """Makes a chat in which /start was typed and answered."""
+
+    def start(*, group: bool = False) -> int:
+        chat = next(_numbers) * (-1 if group else 1)
+        telegram.command(chat, "/start")
+        telegram.wait_for(chat, 1)
+        return chat
+
+    return start
+
+
+@pytest.fixture
+def fresh(bot: RunningBot) -> Callable[..., int]:
+    """Makes a chat in which nothing happened yet."""
+    return lambda *, group=False: next(_numbers) * (-1 if group else 1)
