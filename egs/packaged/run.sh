@@ -1,65 +1,101 @@
 #!/usr/bin/env bash
-# Makes the packaged model out of a folder with real speech (speech/utterances.jsonl, splits train and dev, 16 kHz).
-# Training takes two hours of one CPU core and goes on where it stopped when the recipe is run again. The stages:
+# Makes everything that is packaged out of a folder with real speech (speech/utterances.jsonl, splits train and dev,
+# 16 kHz), dialogues as text (dialogues/*.jsonl.gz) and noise (noise/). Goes on where it stopped when it is run again.
 #
-#   0  check the data
-#   1  training on split train       -> OUTPUT/train/model
-#   2  calibration on split train    -> OUTPUT/calibration.json  (how much to trust text and voice)
-#   3  evaluation on split dev       -> OUTPUT/metrics.json, OUTPUT/report
-#   4  model card, packing           -> cse/pretrained/separator-2spk-16k
+#   0  rooms                                                       -> OUTPUT/rirs
+#   1  separator: a small one, grown, trained on (--device cpu),
+#      or a larger one from scratch (--device gpu)                 -> OUTPUT/separator/model
+#   2  scorer: which words continue a conversation                 -> OUTPUT/scorer
+#   3  calibration: how much to trust text and voice               -> OUTPUT/calibration.json
+#   4  packing                                                     -> OUTPUT/packaged
+#   5  evaluation of the packed model on talkers of split dev and
+#      on DailyTalk, none of which anything was trained on         -> OUTPUT/evaluation
+#   6  the same model with its card                                -> cse/pretrained/separator-16k
 set -euo pipefail
 
-stage=0              # first stage to run
-stop_stage=4         # last stage to run
-data_dir=            # folder with speech/utterances.jsonl
-output=              # folder of everything that is made; egs/packaged/exp
-mixtures=200         # dev mixtures to evaluate on
+stage=0          # first stage to run
+stop_stage=6     # last stage to run
+data_dir=        # folder with speech/, dialogues/ and noise/
+output=          # folder of everything that is made; egs/packaged/exp
+device=cpu       # cpu or gpu
+processes=2      # cpu: training processes of one thread each
+steps=5500       # cpu: training steps of the grown separator; more make it better
+small=           # cpu: checkpoint of a small separator to grow, e.g. separator-2spk-16k; trained first where none is named
+quick=false      # a few steps of everything: shows that it works
 
 . "$(dirname "$0")/../utils/parse_options.sh"
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../utils/path.sh"
-output=${output:-$here/exp}
+suffix='' test_run=() test_scorer=() test_evaluation=() rooms=1000
+if $quick; then
+    suffix=_quick steps=4 rooms=20
+    test_run=(trainer.max_steps=4 optimizer.total_steps=4 data.steps_per_epoch=2 data.validation_mixtures=4 trainer.compile_model=false data.workers=0)
+    test_scorer=(--share 0.01)
+    test_evaluation=(--quick)
+fi
+output=${output:-$here/exp$suffix}
 speech=$data_dir/speech/utterances.jsonl
-name=separator-2spk-16k
 
 run_stage() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 
 if run_stage 0; then
-    if [ ! -f "$speech" ]; then
-        echo "$0: no $speech; name the folder of the data with --data-dir" >&2
-        exit 2
-    fi
+    for needed in "$speech" "$data_dir/dialogues" "$data_dir/noise"; do
+        if [ ! -e "$needed" ]; then
+            echo "$0: no $needed; name the folder of the data with --data-dir" >&2
+            exit 2
+        fi
+    done
     mkdir -p "$output"
+    echo "Stage 0: rooms -> $output/rirs"
+    cse rirs output="$output/rirs" count="$rooms" sample_rate=16000 talkers=3 'rooms.rt60_s=[0.15,0.6]' engine=pool
 fi
 
 if run_stage 1; then
-    echo "Stage 1: training -> $output/train/model"
-    common=(experiment=packaged "data.utterances=['$speech']" data.cache_dir="$output/cache")
-    longer=(data.mixing.segment_s=3.0 data.batch_size=3)
-    # short segments first, then longer ones, then once more from a higher learning rate
-    cse train "${common[@]}" output="$output/first" trainer.max_steps=6250 optimizer.total_steps=11000
-    cse train "${common[@]}" "${longer[@]}" output="$output/first" trainer.max_steps=11000
-    cse train "${common[@]}" "${longer[@]}" output="$output/train" "trainer.init_from=[$output/first/model]" seed=5 \
-        optimizer.learning_rate=1.5e-3 optimizer.warmup_steps=100 trainer.max_steps=5200 data.steps_per_epoch=650
+    echo "Stage 1: separator -> $output/separator/model"
+    common=("data.utterances=['$speech']" data.cache_dir="$output/cache")
+    large=("${common[@]}" data.noise="$data_dir/noise" data.mixing.bank="$output/rirs" output="$output/separator")
+    if [ "$device" = gpu ]; then
+        cse train experiment=packaged/gpu "${large[@]}" "${test_run[@]}"
+    else
+        if [ -z "$small" ]; then
+            cse train experiment=packaged/small "${common[@]}" output="$output/small" "${test_run[@]}"
+            small=$output/small/model
+        fi
+        "$python" "$here/local/grow.py" --model "$small" --output "$output/grown"
+        # a process of one thread a core: threads of one process wait for each other at every step of a recurrent layer
+        OMP_NUM_THREADS=1 cse train experiment=packaged/separator "${large[@]}" "trainer.init_from=['$output/grown']" \
+            trainer.devices="$processes" trainer.strategy=ddp trainer.accelerator=cpu data.batch_size=$((8 / processes)) \
+            trainer.max_steps="$steps" optimizer.total_steps="$steps" "${test_run[@]}"
+    fi
 fi
 
 if run_stage 2; then
-    echo "Stage 2: calibration -> $output/calibration.json"
-    "$python" "$here/local/fit_calibration.py" --data "$data_dir" --output "$output/calibration.json"
+    echo "Stage 2: scorer -> $output/scorer"
+    "$python" "$here/local/train_scorer.py" --data "$data_dir" --output "$output/scorer" "${test_scorer[@]}"
 fi
 
 if run_stage 3; then
-    echo "Stage 3: evaluation -> $output/metrics.json, $output/report"
-    cse simulate utterances="$speech" output="$output/dev" split=dev min_history_turns=0 max_duration_s=12 \
-        limit="$mixtures"
-    # a talker with a single utterance has no other one to be recognised by
-    grep -v '"enrollment": null' "$output/dev/mixtures.jsonl" >"$output/dev/enrolled.jsonl"
-    cse evaluate --manifest "$output/dev/enrolled.jsonl" --model "$output/train/model" --cues enrollment \
-        --json "$output/metrics.json" --report "$output/report"
+    echo "Stage 3: calibration -> $output/calibration.json"
+    "$python" "$here/local/fit_calibration.py" --data "$data_dir" --output "$output/calibration.json"
 fi
 
+packed() {
+    "$python" "$here/local/pack.py" --model "$output/separator/model" --calibration "$output/calibration.json" \
+        --card "$here/local/model_card.md" "$@"
+}
+
 if run_stage 4; then
-    echo "Stage 4: packing -> cse/pretrained/$name"
-    "$python" "$here/local/pack.py" --model "$output/train/model" --calibration "$output/calibration.json" \
-        --metrics "$output/metrics.json" --card "$here/local/model_card.md" --output "$repository/cse/pretrained/$name"
+    echo "Stage 4: packing -> $output/packaged"
+    packed --output "$output/packaged/separator-16k"
+fi
+
+if run_stage 5; then
+    echo "Stage 5: evaluation -> $output/evaluation"
+    "$here/local/evaluate.sh" --data-dir "$data_dir" --model "$output/packaged/separator-16k" --output "$output/evaluation" \
+        "${test_evaluation[@]}"
+fi
+
+if run_stage 6 && ! $quick; then
+    echo "Stage 6: cse/pretrained"
+    packed --results "$output/evaluation/results.md" --output "$repository/cse/pretrained/separator-16k"
 fi

