@@ -63,7 +63,7 @@ class Assistant:
         self._settings = settings
         self._service = service
         self._messenger = messenger
-        self._chats = Chats(settings=settings)
+        self._chats = Chats(settings=settings, forgotten=self.forget)
         self._offers = Offers(settings=settings)
         self._samples = Samples(settings=settings)
         # beside voice notes there are short answers, for which there is room too

@@ -24,6 +24,7 @@ class Chats:
 
     Args:
         settings: How much is kept, and for how long.
+        forgotten: Is told of a chat that was quiet for too long, when others need its place.
         clock: Seconds that only go forward.
 
     >>> chats = Chats(settings=BotSettings())
@@ -38,8 +39,15 @@ class Chats:
     (True, False)
     """
 
-    def __init__(self, *, settings: BotSettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        settings: BotSettings,
+        forgotten: Callable[[str], None] = lambda chat: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
+        self._forgotten = forgotten
         self._clock = clock
         self._windows: OrderedDict[str, deque[_Kept]] = OrderedDict()  # the quietest chat first
 
@@ -49,7 +57,8 @@ class Chats:
             return False
         self._windows[chat] = deque(maxlen=self._settings.max_messages)
         while len(self._windows) > self._settings.max_chats:
-            self._windows.popitem(last=False)
+            quietest, _ = self._windows.popitem(last=False)
+            self._forgotten(quietest)
         return True
 
     def is_open(self, chat: str) -> bool:

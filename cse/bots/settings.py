@@ -19,8 +19,8 @@ class BotSettings:
         max_file_mb: The largest voice note; Telegram lets bots download 20 MB.
         max_queued: Voice notes of one chat that wait for their answer.
         offer_min: For how many minutes the other voices of a recording can be asked for.
-        max_offers: Recordings whose other voices are kept, of all chats together.
-        max_samples: Voices that are remembered where `/remember on` asked for it, of all chats together.
+        max_offers_mb: Of the voices that can be asked for, in all chats together; the oldest go first.
+        max_samples_mb: Of the voices that are remembered where `/remember on` asked for it, in all chats together.
         min_sample_probability: What an extracted voice needs to be remembered.
         min_sample_s: How long it has to be.
         patience_s: How long to go on trying when the messenger asks to wait or does not answer.
@@ -33,14 +33,14 @@ class BotSettings:
     """
 
     max_messages: int = 50
-    max_characters: int = 4096
+    max_characters: int = 1000
     keep_h: float = 24.0
     max_chats: int = 1000
     max_file_mb: float = 20.0
     max_queued: int = 5
     offer_min: float = 10.0
-    max_offers: int = 100
-    max_samples: int = 200
+    max_offers_mb: float = 128.0
+    max_samples_mb: float = 64.0
     min_sample_probability: float = 0.9
     min_sample_s: float = 2.0
     patience_s: float = 60.0

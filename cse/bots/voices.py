@@ -5,10 +5,12 @@ from __future__ import annotations
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from cse.bots.settings import BotSettings
+from cse.service.settings import MB
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,8 @@ class Offers:
         name = secrets.token_urlsafe(12)
         until_s = self._clock() + 60 * self._settings.offer_min
         self._offers[name] = _Offer(chat=chat, note=note, voices=voices, until_s=until_s)
-        while len(self._offers) > self._settings.max_offers:
-            self._offers.popitem(last=False)
+        sizes = [sum(len(voice.audio) for voice in offer.voices) for offer in self._offers.values()]
+        _drop_oldest(self._offers, sizes, max_mb=self._settings.max_offers_mb)
         return f"{name}:{first}"
 
     def take(self, key: str, *, chat: str) -> Taken | None:
@@ -154,5 +156,14 @@ class Samples:
             return
         self._samples.pop((chat, sender), None)
         self._samples[chat, sender] = voice.audio
-        while len(self._samples) > settings.max_samples:
-            self._samples.popitem(last=False)
+        _drop_oldest(self._samples, map(len, self._samples.values()), max_mb=settings.max_samples_mb)
+
+
+def _drop_oldest(held: OrderedDict[Any, Any], sizes: Iterable[int], *, max_mb: float) -> None:
+    sizes = list(sizes)
+    excess = sum(sizes) - max_mb * MB
+    for size in sizes:
+        if excess <= 0:
+            return
+        held.popitem(last=False)
+        excess -= size

@@ -28,7 +28,8 @@ HELP = (
 )
 REMEMBERING = (
     "From now on I also keep, in memory only, the last voice of each sender of which I was sure, and compare the next "
-    "ones with it. A voice can tell who somebody is: please ask the others first. /remember off forgets them."
+    "ones with it, until I am restarted. A voice can tell who somebody is: please ask the others first. /remember off "
+    "forgets them."
 )
 NOT_REMEMBERING = "I keep no voices of senders in this chat."
 _WORDS = ((0.95, "almost certainly"), (0.85, "very likely"), (0.65, "probably"), (0.5, "perhaps"))
@@ -89,7 +90,7 @@ def likelihood(probability: float) -> str:
     ('very likely (93 %)', 'unlikely (20 %)', 'almost certainly (99 %)')
     """
     word = next((word for limit, word in _WORDS if probability >= limit), "unlikely")
-    return f"{word} ({min(99, max(1, round(100 * probability)))} %)"
+    return f"{word} ({_percent(probability)})"
 
 
 def found(probability: float, talkers: int) -> str:
@@ -101,8 +102,8 @@ def found(probability: float, talkers: int) -> str:
 def unsure(probability: float, talkers: int, *, turns: int, remembers: bool) -> str:
     """Why no voice is sent, and what would help."""
     return (
-        f"I hear {talkers} voices and would rather not guess which one continues this chat: the likeliest is it "
-        f"{_unsure_words(probability)}. {_what_helps(turns, remembers)}"
+        f"I hear {talkers} voices and would rather not guess which one continues this chat: my best guess would be "
+        f"right with a probability of {_percent(probability)}. {_what_helps(turns, remembers)}"
     )
 
 
@@ -132,8 +133,9 @@ def failed(code: str) -> str:
     return _ERRORS.get(code, MISTAKE)
 
 
-def _unsure_words(probability: float) -> str:
-    return f"with {min(99, max(1, round(100 * probability)))} %"
+def _percent(probability: float) -> str:
+    """Never quite sure, in either way."""
+    return f"{min(99, max(1, round(100 * probability)))} %"
 
 
 def _what_helps(turns: int, remembers: bool) -> str:

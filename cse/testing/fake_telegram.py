@@ -172,7 +172,7 @@ class FakeTelegram:
     def refuse(
         self, method: str, chat: int, *, times: int, code: int, description: str, **parameters: Any
     ) -> None:
-        """Refuse the next calls of a method for a chat."""
+        """Refuse the next calls of a method for a chat (0 where it is not for one)."""
         self._refusals[method, chat] = Refusal(times, code, description, parameters)
 
     def refused(self, method: str, chat: int) -> bool:
@@ -243,12 +243,12 @@ class FakeTelegram:
         async with request.form() as form:
             number = next(self._numbers)
             call = await sent(method, form, message_id=number, time_s=time.monotonic())
-        if method == "getUpdates":
-            return await self._poll(call)
         refusal = self._refusals.get((method, call.fields.get("chat_id", 0)))
         if refusal is not None and refusal.times > 0:
             refusal.times -= 1
             return _error(refusal.code, refusal.description, **refusal.parameters)
+        if method == "getUpdates":
+            return await self._poll(call)
         self.calls.append(call)
         return _result(self._answer(call))
 

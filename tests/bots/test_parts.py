@@ -65,12 +65,14 @@ def test_messages_are_forgotten_after_a_while():
 
 
 def test_the_quietest_chats_are_forgotten():
-    chats = Chats(settings=BotSettings(max_chats=2))
+    forgotten: list[str] = []
+    chats = Chats(settings=BotSettings(max_chats=2), forgotten=forgotten.append)
     chats.open("1")
     chats.open("2")
     chats.add(said(1, "Hi"))
     chats.open("3")
     assert [chats.is_open(chat) for chat in "123"] == [True, False, True]
+    assert forgotten == ["2"]
 
 
 def test_corrections_take_no_place_and_may_come_late():
@@ -125,7 +127,7 @@ def test_lines_keep_order_and_do_not_wait_for_each_other():
 
 def test_other_voices_are_held_for_a_while_and_for_their_chat():
     clock = Clock()
-    offers = Offers(settings=BotSettings(offer_min=1, max_offers=2), clock=clock)
+    offers = Offers(settings=BotSettings(offer_min=1, max_offers_mb=7 / 2**20), clock=clock)
     voices = [Voice(bytes([number]), 0.5, 1.0) for number in range(3)]
     key = offers.add("1", note="9", voices=voices, first=1)
     second = offers.take(key, chat="1")
@@ -144,7 +146,7 @@ def test_other_voices_are_held_for_a_while_and_for_their_chat():
 
 
 def test_samples_are_of_sure_voices_and_not_too_many():
-    samples = Samples(settings=BotSettings(max_samples=2))
+    samples = Samples(settings=BotSettings(max_samples_mb=9 / 2**20))
     sure = Voice(b"sure", 0.95, 3.0)
     samples.learn("1", "Ana", sure, max_duration_s=60)
     assert samples.sample("1", "Ana") is None, "nobody asked for it"
@@ -173,7 +175,7 @@ def test_what_is_answered():
     assert sure.text.startswith("Probably (70 %)") and sure.sends_voice
     assert [voice.audio for voice in sure.voices] == [b"c", b"b", b"a"]
     unsure = answer_to(found(abstained=True, probability=0.4), remembers=True)
-    assert "with 40 %" in unsure.text and not unsure.sends_voice and "/remember" not in unsure.text
+    assert "40 %" in unsure.text and not unsure.sends_voice and "/remember" not in unsure.text
     absent = answer_to(found(target_present=False, context_turns=0), remembers=False)
     assert "3 voices do not seem" in absent.text and "no messages" in absent.text and absent.worthwhile
     one = answer_to(

@@ -140,6 +140,19 @@ def test_telegram_may_ask_to_wait(telegram, started):
     assert len(settle(telegram, chat)) == 2, "too long to wait for, and no reason to stop answering"
 
 
+def test_polling_goes_on_after_an_outage(telegram, bot, started):
+    chat = started()
+    telegram.refuse("getUpdates", 0, times=1, code=502, description="Bad Gateway")
+    telegram.wait_until(lambda: telegram.refused("getUpdates", 0))
+    telegram.refuse(
+        "getUpdates", 0, times=1, code=409, description="Conflict: terminated by other getUpdates"
+    )
+    telegram.wait_until(lambda: telegram.refused("getUpdates", 0))
+    telegram.voice_note(chat, NOTE)
+    assert telegram.wait_for(chat, 2)[1].words == SURE
+    bot.wait_for_line("another process asks")
+
+
 def test_chats_do_not_wait_for_each_other_and_keep_their_order(telegram, started):
     one, other = started(), started()
     slow = telegram.voice_note(one, NOTE, sender="slow:2")

@@ -27,7 +27,9 @@ def webhook(extra):
         port = free.getsockname()[1]
     with (
         FakeTelegram(sees_all=False) as telegram,
-        RunningBot(telegram, webhook_port=port, limits={"threads": 1, "shutdown_limit_s": 30}) as bot,
+        RunningBot(
+            telegram, webhook_port=port, limits={"threads": 1, "max_waiting": 0, "shutdown_limit_s": 30}
+        ) as bot,
     ):
         yield telegram, bot.wait_until_ready()
 
@@ -95,6 +97,17 @@ def test_in_a_group_it_says_what_privacy_mode_hides(webhook):
     assert telegram.wait_for(-3, 2)[1].method == "sendVoice"
 
 
+def test_who_comes_when_all_places_are_taken_is_told_so(webhook):
+    telegram, _ = webhook
+    for chat in (5, 6):
+        start(telegram, chat)
+    telegram.voice_note(5, NOTE, sender="slow:3")
+    telegram.wait_until(lambda: any(call.method == "getFile" for call in telegram.calls[-2:]))
+    telegram.voice_note(6, NOTE)
+    assert telegram.wait_for(6, 2)[1].words == wording.failed("busy")
+    assert telegram.wait_for(5, 2)[1].method == "sendVoice"
+
+
 def test_sigterm_finishes_what_runs_and_takes_nothing_more(webhook):
     telegram, bot = webhook
     start(telegram, 4)
@@ -125,6 +138,21 @@ def test_a_wrong_token_is_one_line_without_it(extra):
         time.sleep(0.2)
     assert "Telegram does not know it" in bot.log[-1]
     assert not any("revoked-long-ago" in line for line in bot.log)
+
+
+def test_a_second_signal_ends_at_once(extra):
+    from cse.testing.fake_telegram import FakeTelegram
+    from cse.testing.running_bot import RunningBot
+
+    with FakeTelegram() as telegram, RunningBot(telegram, limits={"threads": 1}) as bot:
+        bot.wait_until_ready()
+        start(telegram, 1)
+        telegram.voice_note(1, NOTE, sender="stuck:60")
+        telegram.wait_for_call("getFile")
+        bot.terminate()
+        bot.wait_for_line("shutting down")
+        bot.terminate()
+        assert bot.wait(10) == 1
 
 
 @pytest.mark.parametrize(
