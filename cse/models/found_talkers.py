@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import ArrayLike
 
 from cse.models.levels import above_silence, speech_levels
 
@@ -13,22 +13,23 @@ SAME_CORRELATION = 0.95
 _BLOCK = 2**20
 
 
-def found_talkers(estimates: Tensor) -> list[list[int]]:
+def found_talkers(estimates: ArrayLike) -> list[list[int]]:
     """Tell which outputs of a separator hold talkers; those that belong to one talker are listed together.
 
     Args:
-        estimates: (S, T) of any floating point type, at their level in the mixture.
+        estimates: (S, T) of any floating point type, at their level in the mixture; an array, or a tensor on the CPU.
 
     Returns:
         Numbers of the outputs of each talker, at least one. An output that is nowhere holds nobody: it is 20 dB below
         the loudest one (`cse.models.levels`).
 
-    >>> voice, other = torch.randn(2, 16_000)
-    >>> found_talkers(torch.stack([voice, 0.5 * voice, other, 0.01 * other]))
+    >>> voice, other = np.random.default_rng(0).standard_normal((2, 16_000))
+    >>> found_talkers([voice, 0.5 * voice, other, 0.01 * other])
     [[0, 1], [2]]
     """
+    estimates = np.asarray(estimates)
     levels = speech_levels(estimates)
-    talking = above_silence(levels).nonzero().flatten().tolist() or [int(levels.argmax())]
+    talking = above_silence(levels).nonzero()[0].tolist() or [int(levels.argmax())]
     alike = _correlations(estimates) > SAME_CORRELATION
     talkers: list[list[int]] = []
     for output in talking:
@@ -40,10 +41,12 @@ def found_talkers(estimates: Tensor) -> list[list[int]]:
     return talkers
 
 
-def _correlations(estimates: Tensor) -> Tensor:
+def _correlations(estimates: np.ndarray) -> np.ndarray:
     """(S, S), without a copy of the whole."""
-    products = torch.zeros(len(estimates), len(estimates), dtype=torch.float64)
-    for block in estimates.split(_BLOCK, dim=1):
-        products += (block.float() @ block.float().T).double()
-    norms = products.diagonal().sqrt().clamp(min=1e-12)
-    return products / norms.outer(norms)
+    products = np.zeros((len(estimates), len(estimates)))
+    for start in range(0, estimates.shape[1], _BLOCK):
+        block = estimates[:, start : start + _BLOCK].astype(np.float32)
+        products += block @ block.T
+    norms = np.sqrt(products.diagonal()).clip(min=1e-12)
+    correlations: np.ndarray = products / np.outer(norms, norms)
+    return correlations

@@ -4,57 +4,55 @@ from __future__ import annotations
 
 import math
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import ArrayLike
 
 SILENT_BELOW_DB = 20.0
 """What is further below the loudest talker is nobody, but what a separator leaves in an output without a talker."""
 
 _FRAME = 800  # samples: 50 ms at 16 kHz
-_BLOCK = 2**10  # frames that are looked at at once, so that nothing is copied as a whole
+_BLOCK = 2**10 * _FRAME  # what is looked at at once, so that nothing is copied as a whole
 _SPEECH_FRAMES, _SPEECH_SHARE, _SHORT_SHARE = 10, 0.01, 0.25
 
 
-def speech_levels(voices: Tensor) -> Tensor:
+def speech_levels(voices: ArrayLike) -> np.ndarray:
     """Power that each voice exceeds for half a second, or for 1 % of a long recording.
 
     So neither a click nor the pauses count, and a talker who says little is as loud as one who says much.
 
     Args:
-        voices: (S, T) of any floating point type.
+        voices: (S, T) of any floating point type; an array, or a tensor on the CPU.
 
     Returns:
         (S,) float32 mean squares.
 
-    >>> talk, click = 0.5 * torch.ones(8000), torch.zeros(60_000)
+    >>> talk, click = 0.5 * np.ones(8000), np.zeros(60_000)
     >>> click[5] = 1.0
-    >>> speech_levels(torch.stack([torch.cat([talk, torch.zeros(52_000)]), click])).tolist()
+    >>> speech_levels([np.concatenate([talk, np.zeros(52_000)]), click]).tolist()
     [0.25, 0.0]
     """
-    frames = _frame_powers(voices)
+    voices = np.asarray(voices)
+    blocks = [voices[:, start : start + _BLOCK] for start in range(0, voices.shape[1], _BLOCK)]
+    frames = np.concatenate([_frame_powers(block) for block in blocks], axis=1)
     count = frames.shape[1]
     rank = max(math.ceil(_SPEECH_SHARE * count), min(_SPEECH_FRAMES, math.ceil(_SHORT_SHARE * count)))
-    return frames.kthvalue(count - rank + 1, dim=1).values
+    return np.asarray(np.partition(frames, count - rank, axis=1)[:, count - rank])
 
 
-def _frame_powers(voices: Tensor) -> Tensor:
+def _frame_powers(voices: np.ndarray) -> np.ndarray:
     """(S, T) to (S, L); what is left over at the end is a frame only if it is the only one."""
-    count = voices.shape[1] // _FRAME
-    if count == 0:
-        return voices.float().square().mean(1, keepdim=True)
-    # filled in place: small results between large temporary blocks would keep the allocator from using these again
-    powers = torch.empty(len(voices), count)
-    for first in range(0, count, _BLOCK):
-        block = voices[:, first * _FRAME : min(first + _BLOCK, count) * _FRAME].float()
-        powers[:, first : first + _BLOCK] = block.unflatten(1, (-1, _FRAME)).square().mean(2)
-    return powers
+    whole = voices.shape[1] // _FRAME * _FRAME
+    if whole == 0:
+        return np.asarray(np.square(voices, dtype=np.float32).mean(axis=1, keepdims=True))
+    frames = voices[:, :whole].reshape(len(voices), -1, _FRAME)
+    return np.asarray(np.square(frames, dtype=np.float32).mean(axis=2))
 
 
-def above_silence(levels: Tensor, loudest: Tensor | None = None) -> Tensor:
+def above_silence(levels: np.ndarray, loudest: float | None = None) -> np.ndarray:
     """Which levels (S,) are somebody's: (S,) bool, against the loudest of them or another one.
 
-    >>> above_silence(torch.tensor([1.0, 0.02, 0.005])).tolist()
+    >>> above_silence(np.array([1.0, 0.02, 0.005])).tolist()
     [True, True, False]
     """
     reference = levels.max() if loudest is None else loudest
-    return (levels >= reference * 10 ** (-SILENT_BELOW_DB / 10)) & (levels > 0)
+    return np.asarray((levels >= reference * 10 ** (-SILENT_BELOW_DB / 10)) & (levels > 0))

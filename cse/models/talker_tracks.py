@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from cse.encoders.voice import VoiceEncoder
 from cse.models.levels import above_silence, speech_levels
@@ -31,10 +29,9 @@ class VoiceComparison:
     sample_rate: int
     same_above: float
 
-    def embed(self, voice: Tensor) -> np.ndarray:
+    def embed(self, voice: np.ndarray) -> np.ndarray:
         """Speaker embedding (D,) of (T,), of length 1 or zeros for silence."""
-        with torch.autocast("cpu", enabled=False):  # the separator may run in bfloat16
-            return self.encoder.embed(voice.numpy(), self.sample_rate)
+        return self.encoder.embed(voice, self.sample_rate)
 
 
 class TalkerTracks:
@@ -47,7 +44,7 @@ class TalkerTracks:
     Args:
         voices: None where there is no voice encoder; then what little correlation there is decides.
 
-    >>> talkers = torch.randn(3, 16_000)
+    >>> talkers = np.random.default_rng(0).standard_normal((3, 16_000), np.float32)
     >>> tracks = TalkerTracks()
     >>> tracks.begin(talkers)
     >>> tracks.follow(talkers[:, 12_000:], talkers[[2, 0, 1], 12_000:])
@@ -56,15 +53,17 @@ class TalkerTracks:
 
     def __init__(self, *, voices: VoiceComparison | None = None) -> None:
         self._voices = voices
-        self._loudest = torch.zeros(())
+        self._loudest = 0.0
         self._sums: dict[int, np.ndarray] = {}  # of the speaker embeddings of each talker
-        self._unheard: dict[int, Tensor] = {}  # the last speech of each talker that is not in the sums yet
+        self._unheard: dict[
+            int, np.ndarray
+        ] = {}  # the last speech of each talker that is not in the sums yet
 
-    def begin(self, estimates: Tensor) -> None:
+    def begin(self, estimates: np.ndarray) -> None:
         """Name the talkers of the first window, (S, T), by their place."""
         self._remember(estimates, {})
 
-    def follow(self, tail: Tensor, estimates: Tensor) -> list[int]:
+    def follow(self, tail: np.ndarray, estimates: np.ndarray) -> list[int]:
         """Order of the estimates that gives each talker its place.
 
         Args:
@@ -75,25 +74,26 @@ class TalkerTracks:
             For each talker, which of the estimates it is.
         """
         levels = speech_levels(estimates)
-        self._loudest = torch.maximum(self._loudest, levels.max())
+        self._loudest = max(self._loudest, float(levels.max()))
         scores = self._correlations(tail, estimates[:, : tail.shape[1]])
         order, margin = _best(scores)
         heard: dict[int, np.ndarray] = {}
         if self._voices is not None and margin < _SURE_MARGIN:
-            speaking = above_silence(levels, self._loudest).nonzero().flatten().tolist()
+            speaking = above_silence(levels, self._loudest).nonzero()[0].tolist()
             heard = {index: self._voices.embed(estimates[index]) for index in speaking}
             order, _ = _best(scores + _VOICE_WEIGHT * self._similarities(heard, len(estimates)))
         self._remember(estimates[order], {order.index(index): vector for index, vector in heard.items()})
         return order
 
-    def _correlations(self, tail: Tensor, head: Tensor) -> np.ndarray:
+    def _correlations(self, tail: np.ndarray, head: np.ndarray) -> np.ndarray:
         """(S, S) from talkers to estimates: 1 where both are the same and the loudest, less for quieter talkers."""
-        floor = (self._loudest * 10 ** (-_FLOOR_DB / 10) * tail.shape[1]).sqrt().clamp(min=1e-12)
-        before, after = (part.norm(dim=1).maximum(floor) for part in (tail, head))
-        correlations = tail @ head.T / (before.unsqueeze(1) * after)
+        floor = max((self._loudest * 10 ** (-_FLOOR_DB / 10) * tail.shape[1]) ** 0.5, 1e-12)
+        before, after = (np.linalg.norm(part, axis=1).clip(min=floor) for part in (tail, head))
+        correlations = tail @ head.T / np.outer(before, after)
         # what one talker leaves in an output without a talker resembles that talker, at a low level
-        loudness = (before.unsqueeze(1) * after / max(before.max(), after.max()) ** 2).sqrt()
-        return (correlations * loudness).numpy()
+        loudness = np.sqrt(np.outer(before, after) / max(before.max(), after.max()) ** 2)
+        scores: np.ndarray = correlations * loudness
+        return scores
 
     def _similarities(self, heard: dict[int, np.ndarray], count: int) -> np.ndarray:
         """(S, S) by how much each estimate sounds more like each talker than two talkers do."""
@@ -108,13 +108,13 @@ class TalkerTracks:
                 similarities[place, index] = float(total @ vector) / length - self._voices.same_above
         return similarities
 
-    def _remember(self, talkers: Tensor, heard: dict[int, np.ndarray]) -> None:
+    def _remember(self, talkers: np.ndarray, heard: dict[int, np.ndarray]) -> None:
         """Keep the last speech of each talker, or its embedding where it is known already."""
         if self._voices is None:
             return
         levels = speech_levels(talkers)
-        self._loudest = torch.maximum(self._loudest, levels.max())
-        for place in above_silence(levels, self._loudest).nonzero().flatten().tolist():
+        self._loudest = max(self._loudest, float(levels.max()))
+        for place in above_silence(levels, self._loudest).nonzero()[0].tolist():
             if place in heard:
                 self._learn(place, heard[place])
             else:

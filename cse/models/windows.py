@@ -1,21 +1,19 @@
-"""Separating recordings of any length: overlapping windows whose talkers are kept in the same order."""
+"""Separating recordings of any length by a network of PyTorch; see `cse.models.overlapping_windows`."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from cse.errors import CancelledError
+from cse.models.overlapping_windows import TRAINING_PEAK, levelled, separate_windows
 from cse.models.talker_tracks import TalkerTracks
 
-Separate = Callable[[Tensor], Tensor]
+__all__ = ["TRAINING_PEAK", "match_levels", "separate_in_windows"]
 
-TRAINING_PEAK = 0.9  # that of every mixture made by simulate.mixing.mix
-_BLOCK = 2**20
+Separate = Callable[[Tensor], Tensor]
 
 
 def separate_in_windows(
@@ -37,7 +35,7 @@ def separate_in_windows(
         window: Samples separated at once, at most; a shorter recording is separated whole.
         overlap: Samples that neighbours share, faded into each other.
         tracks: Tells who is who; None is by correlation alone.
-        dtype: Of the result, which is what takes memory.
+        dtype: Of the result, float32 or float16, which is what takes memory.
         should_stop: Asked before every window.
 
     Returns:
@@ -50,41 +48,26 @@ def separate_in_windows(
     >>> halves.shape
     torch.Size([2, 1000])
     """
-    tracks = tracks or TalkerTracks()
-    result = tail = torch.zeros(0)
-    for start, end in _windows(len(mixture), window=window, overlap=overlap):
-        if should_stop is not None and should_stop():
-            raise CancelledError("extraction was stopped before it was complete")
-        piece = mixture[start:end].float()
-        estimates = separate(_at_training_level(piece).unsqueeze(0))[0].float().cpu()
-        estimates = match_levels(estimates, piece.cpu())
-        if start == 0:
-            result = torch.zeros(len(estimates), len(mixture), dtype=dtype)
-            tracks.begin(estimates)
-        else:
-            estimates = estimates[tracks.follow(tail, estimates)]
-            fade = torch.linspace(0, 1, overlap)
-            estimates[:, :overlap] = (1 - fade) * tail + fade * estimates[:, :overlap]
-        result[:, start:end] = estimates
-        tail = estimates[:, end - start - overlap :].clone()
-    return result
 
+    # only the separator runs in reduced precision: the encoder that tells voices apart does not
+    reduced, precision = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
 
-def _windows(samples: int, *, window: int, overlap: int) -> list[tuple[int, int]]:
-    """First sample and end of each window: as few as there can be, as equal as they can be.
+    def separate_arrays(piece: np.ndarray) -> np.ndarray:
+        with torch.autocast("cpu", precision, enabled=reduced):
+            estimates = separate(torch.from_numpy(piece).to(mixture.device).unsqueeze(0))
+        return np.asarray(estimates[0].float().cpu().numpy())
 
-    A short one at the end would be separated with nothing around it.
-    """
-    if samples <= window:
-        return [(0, samples)]
-    count = math.ceil((samples - overlap) / (window - overlap))
-    starts = [round(index * (samples - overlap) / count) for index in range(count + 1)]
-    return [(start, following + overlap) for start, following in pairwise(starts)]
-
-
-def _at_training_level(mixture: Tensor) -> Tensor:
-    centred = mixture - mixture.mean()  # microphones with an offset
-    return centred * (TRAINING_PEAK / centred.abs().max().clamp(min=1e-6))
+    with torch.autocast("cpu", enabled=False):
+        result = separate_windows(
+            separate_arrays,
+            mixture.cpu().numpy(),
+            window=window,
+            overlap=overlap,
+            tracks=tracks,
+            dtype=np.float16 if dtype == torch.float16 else np.float32,
+            should_stop=should_stop,
+        )
+    return torch.from_numpy(result)
 
 
 def match_levels(estimates: Tensor, mixture: Tensor) -> Tensor:
@@ -98,16 +81,8 @@ def match_levels(estimates: Tensor, mixture: Tensor) -> Tensor:
         (S, T) float32. Gains are not negative; a silent estimate stays silent.
 
     >>> talkers = torch.randn(2, 8000)
-    >>> levelled = match_levels(torch.tensor([[3.0], [0.1]]) * talkers, talkers.sum(0))
-    >>> bool(torch.allclose(levelled, talkers, atol=1e-3))
+    >>> matched = match_levels(torch.tensor([[3.0], [0.1]]) * talkers, talkers.sum(0))
+    >>> bool(torch.allclose(matched, talkers, atol=1e-3))
     True
     """
-    products = torch.zeros(len(estimates), len(estimates) + 1, dtype=torch.float64)
-    for ours, theirs in zip(estimates.split(_BLOCK, dim=1), mixture.split(_BLOCK), strict=True):
-        block = ours.double()
-        products += block @ torch.cat([block, theirs.double().unsqueeze(0)]).T
-    among, with_mixture = products[:, :-1], products[:, -1]
-    norms = among.diagonal().sqrt().clamp(min=1e-12)
-    ridge = 1e-6 * torch.eye(len(among), dtype=among.dtype)  # for estimates that are silent or all the same
-    gains = torch.linalg.solve(among / norms.outer(norms) + ridge, with_mixture / norms)
-    return estimates.float() * (gains.clamp(min=0.0) / norms).float().unsqueeze(1)
+    return torch.from_numpy(levelled(estimates.numpy(), mixture.numpy()))
