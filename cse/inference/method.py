@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypedDict
 
 import numpy as np
-import torch
 
 from cse.audio import Recording
 from cse.encoders.voice import SpeakerEmbedding
@@ -45,6 +44,8 @@ class Runtime:
     @contextmanager
     def inference(self) -> Iterator[None]:
         """Without gradients, in this precision."""
+        import torch  # here, since what runs on onnxruntime does without
+
         device_type = torch.device(self.device).type
         reduced = self.precision == "bfloat16"
         with torch.inference_mode(), torch.autocast(device_type, torch.bfloat16, enabled=reduced):

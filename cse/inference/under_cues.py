@@ -14,12 +14,13 @@ from cse.audio import Recording, resample
 from cse.encoders.voice import SpeakerEmbedding, VoiceEncoder
 from cse.errors import ConfigError, MissingCueError
 from cse.history import Turn
+from cse.inference.judged import choice_of
 from cse.inference.method import Outcome, Runtime, ShouldStop
 from cse.models.cues.cue import Cue
 from cse.models.cues.frozen_speaker import FrozenSpeakerEncoder
 from cse.models.target_extractor import TargetExtractor, Voices
 from cse.models.windows import match_levels, separate_in_windows
-from cse.selection.calibration import Calibration, Choice
+from cse.selection.calibration import Calibration
 
 
 class UnderCues:
@@ -82,7 +83,11 @@ class UnderCues:
             judgement = self.model.judge(voices, **cues)
             estimates = self.model.combine(voices, judgement)
             levelled = match_levels(estimates.waveforms[0].float().cpu(), wave)
-            choice = self._choose(estimates.logits[0], warnings)
+            choice = choice_of(
+                estimates.logits[0].double().cpu().numpy(),
+                abstain_below=self.abstain_below,
+                warnings=warnings,
+            )
             attribution = self._attribute(voices, history, target, speaker, judgement.logits[0])
         return Outcome(voices=list(levelled.numpy()), choice=replace(choice, turn_attribution=attribution))
 
@@ -140,23 +145,6 @@ class UnderCues:
         if speaker is not None:
             cues["speaker"] = speaker
         return cues
-
-    def _choose(self, logits: Tensor, warnings: list[str]) -> Choice:
-        shares = logits.double().softmax(0).cpu().numpy()
-        probabilities, p_none = shares[:-1], float(shares[-1])
-        index = int(probabilities.argmax())
-        if logits[-1] == -torch.inf and len(probabilities) == 1:
-            warnings = [*warnings, "this model cannot tell how sure it is: its probability is always 1"]
-        return Choice(
-            index=index,
-            probabilities=probabilities,
-            p_none=p_none,
-            abstained=bool(probabilities[index] < self.abstain_below),
-            target_present=p_none < 0.5,
-            audible=np.ones(len(probabilities), bool),
-            transcripts=(None,) * len(probabilities),
-            warnings=tuple(warnings),
-        )
 
     def _attribute(
         self,

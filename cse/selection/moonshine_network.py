@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cse.errors import CheckpointError, MissingExtraError, one_line
+from cse.onnx_session import open_session
 from cse.selection.moonshine_vocabulary import END, START, TEXT_TOKENS, Token
 from cse.selection.transcriber import SPEECH_RATE_HZ
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 ENCODER, DECODER = "encoder_model.ort", "decoder_model_merged.ort"
 
 _PAST, _PRESENT = "past_key_values", "present"
-_FATAL = 4  # onnxruntime prints what it also raises
 
 _TOKENS_PER_S = 6.5  # the authors' limit, for speech with some silence around it
 # A phrase is said in a loop when it comes so often in a row and has so many tokens in all.
@@ -114,19 +113,4 @@ def _likeliest(logits: np.ndarray) -> Token:
 
 
 def _session(path: Path) -> InferenceSession:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError(
-            feature="offline transcription", extra="offline", package="onnxruntime"
-        ) from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = _FATAL
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exceptions have no class in common
-        raise CheckpointError(
-            f"{path}: onnxruntime {onnxruntime.__version__} cannot read it: {one_line(error)}; install the versions "
-            'of "cse[offline]"'
-        ) from error
+    return open_session(path, threads=1, feature="offline transcription", extra="offline")
