@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Iterator
 
@@ -11,14 +12,13 @@ from cse.errors import InvalidAudioError
 
 _ZERO_CROSSINGS = 32  # of the filter, on either side
 _BLOCK_SAMPLES = 2**20
-_MAX_KERNEL_SIZE = 2**22
-_SHORT_SAMPLES = 20480  # up to here, PyTorch convolves a single row in another way than all else
+_ROLLOFF = 0.99  # where the filter ends, as a share of half the lower rate
 
 
 def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     """Change the sample rate; sound above half the lower rate is filtered out, nothing is delayed.
 
-    The result is the same to the last bit with any number of threads; another make of processor may round differently.
+    The result is the same to the last bit with any number of threads.
 
     Args:
         waveform: (..., T), real.
@@ -75,19 +75,12 @@ def resample_blocks(blocks: Iterable[np.ndarray], from_hz: int, to_hz: int) -> I
         for block in blocks:
             yield np.asarray(block, np.float32)
         return
-    # torchaudio's kernel grows with up x down: right for the usual rates, gigabytes for 47999 to 16000 Hz
-    kernel_size = up * (down + 2 * _half_width(down, up))
-    if kernel_size > _MAX_KERNEL_SIZE:
-        whole = np.concatenate([np.asarray(block, np.float32) for block in blocks], axis=-1)
-        if whole.size:
-            yield _polyphase(whole, down, up)
-        return
     block_samples = -(-_BLOCK_SAMPLES // down) * down
     overlap = -(-_half_width(down, up) // down) * down
     for part, left, new in _with_surroundings(blocks, block_samples, overlap):
-        converted = _sinc(part.reshape(-1, part.shape[-1]), down, up)
+        converted = _sinc(part, down, up)
         first = left // down * up
-        yield converted[:, first : first - (-new * up // down)].reshape(*part.shape[:-1], -1)
+        yield converted[..., first : first - (-new * up // down)]
 
 
 def _with_surroundings(
@@ -123,29 +116,26 @@ def _half_width(down: int, up: int) -> int:
 
 
 def _sinc(waveform: np.ndarray, down: int, up: int) -> np.ndarray:
-    """Windowed-sinc interpolation (torchaudio) of (rows, T)."""
-    import torch
-    from torchaudio.functional import resample as torchaudio_resample
+    """Windowed-sinc interpolation of (..., T) to (..., ceil(T * up / down))."""
+    from scipy.signal import upfirdn
 
-    rows = torch.from_numpy(_at_least_two_rows(waveform))
-    with torch.inference_mode():
-        converted = torchaudio_resample(rows, down, up, lowpass_filter_width=_ZERO_CROSSINGS)
-    return np.asarray(converted[: len(waveform)].numpy())
+    filter_, first = _filter(down, up)
+    length = -(-waveform.shape[-1] * up // down)
+    converted = upfirdn(filter_, waveform, up, down)[..., first : first + length]
+    missing = length - converted.shape[-1]
+    return np.pad(converted, [(0, 0)] * (waveform.ndim - 1) + [(0, missing)]) if missing else converted
 
 
-def _at_least_two_rows(waveform: np.ndarray) -> np.ndarray:
-    """The same, where it is one short row with a silent one below.
+@functools.lru_cache(maxsize=8)
+def _filter(down: int, up: int) -> tuple[np.ndarray, int]:
+    """The low-pass filter at `up` times the rate, float32, and which of its results belongs to the first sample.
 
-    PyTorch (`use_mkldnn` in its Convolution.cpp) convolves one short row by a matrix product of MKL, whose last bit
-    depends on the number of threads: a mixture would depend on the engine that made it. All else goes to oneDNN.
+    Smith, "Digital audio resampling": a sinc under a squared cosine, as `torchaudio.functional.resample` has it.
     """
-    if len(waveform) == 1 and waveform.shape[1] <= _SHORT_SAMPLES:
-        return np.concatenate([waveform, np.zeros_like(waveform)])
-    return np.ascontiguousarray(waveform)
-
-
-def _polyphase(waveform: np.ndarray, down: int, up: int) -> np.ndarray:
-    """The same in polyphase form (SciPy): this filter grows with max(up, down) only."""
-    from scipy.signal import resample_poly
-
-    return np.asarray(resample_poly(waveform, up, down, axis=-1), np.float32)
+    cutoff = min(down, up) * _ROLLOFF
+    half = math.ceil(_ZERO_CROSSINGS * up * down / cutoff)
+    crossings = (np.arange(-half, half + 1) * (cutoff / (up * down))).clip(-_ZERO_CROSSINGS, _ZERO_CROSSINGS)
+    taper = np.cos(crossings * (np.pi / 2 / _ZERO_CROSSINGS)) ** 2
+    taps = (np.sinc(crossings) * taper * (cutoff / down)).astype(np.float32)
+    lead = -half % down  # so that the middle of the filter falls on a result
+    return np.concatenate([np.zeros(lead, np.float32), taps]), (half + lead) // down
