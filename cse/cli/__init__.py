@@ -18,6 +18,7 @@ COMMANDS = {
     "shards": "write mixtures as .tar files, to train from an object store",
     "import": "utterances.jsonl of a Kaldi data folder or of lhotse manifests",
     "chat": "what was understood of a chat export (cse chat inspect FILE)",
+    "export": "a model as one ONNX file, for phones and browsers (cse export onnx)",
     "serve": "the HTTP service",
     "bot": "a bot in a messenger (cse bot telegram)",
     "demo": "the main job on a voice note that is made on the spot",

@@ -124,9 +124,9 @@ class BandSplitRepeat(nn.Module):
 
     def forward(self, state: Tensor) -> Tensor:
         """(B, bands, L, width) -> the same shape."""
-        batch, bands, frames, _ = state.shape
+        batch, bands = state.shape[:2]
         state = self.time(state.flatten(0, 1)).unflatten(0, (batch, bands))
-        state = self.band(state.transpose(1, 2).flatten(0, 1)).unflatten(0, (batch, frames))
+        state = self.band(state.transpose(1, 2).flatten(0, 1)).unflatten(0, (batch, -1))
         return self.frames(state.transpose(1, 2))
 
 

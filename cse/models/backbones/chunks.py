@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -17,7 +18,11 @@ def split_chunks(frames: Tensor, chunk_size: int) -> Tensor:
     """
     half = chunk_size // 2
     gap = chunk_size - (half + frames.shape[1] % chunk_size) % chunk_size
-    return F.pad(frames, (0, 0, half, half + gap)).unfold(1, chunk_size, half).transpose(2, 3)
+    padded = F.pad(frames, (0, 0, half, half + gap))
+    if torch.jit.is_tracing():  # ONNX has no such view
+        halves = padded.unflatten(1, (-1, half))
+        return torch.cat([halves[:, :-1], halves[:, 1:]], dim=2)
+    return padded.unfold(1, chunk_size, half).transpose(2, 3)
 
 
 def join_chunks(chunks: Tensor, frames: int) -> Tensor:

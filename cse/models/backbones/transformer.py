@@ -58,9 +58,9 @@ class TransformerStack(nn.Module):
         Returns:
             The same shape and layout, and what became of the prompt: (B, K, W), a mean over the sequences; or None.
         """
-        batch, count, positions, width = sequences.shape
+        batch, count, _, width = sequences.shape
         tokens = 0 if prompt is None else prompt.shape[1]
-        codes = sinusoids(tokens + positions, width).to(sequences)
+        codes = sinusoids(tokens + _count(sequences[0, 0, :, 0]), width).to(sequences)
         if not _slices_pay(sequences):
             passed = self._pass(sequences, prompt, codes)
             return passed[:, :, tokens:], passed[:, :, :tokens].mean(1) if tokens else None
@@ -75,16 +75,17 @@ class TransformerStack(nn.Module):
 
     def _pass(self, sequences: Tensor, prompt: Tensor | None, codes: Tensor) -> Tensor:
         """All layers over (B, sequences, positions, W), with the prompt (B, K, W) in front."""
-        batch, count = sequences.shape[:2]
+        batch = sequences.shape[0]
         if prompt is not None:
-            sequences = torch.cat([prompt.unsqueeze(1).expand(-1, count, -1, -1), sequences], dim=2)
+            everywhere = prompt.unsqueeze(1).expand(-1, _count(sequences[0, :, 0, 0]), -1, -1)
+            sequences = torch.cat([everywhere, sequences], dim=2)
         hidden = (sequences + codes).flatten(0, 1)
         for layer in self.layers:
             if self.checkpoint_gradients and torch.is_grad_enabled():
                 hidden = checkpoint(layer, hidden, use_reentrant=False)
             else:
                 hidden = layer(hidden)
-        return self.norm(hidden).unflatten(0, (batch, count))
+        return self.norm(hidden).unflatten(0, (batch, -1))
 
 
 class TransformerLayer(nn.Module):
@@ -149,6 +150,11 @@ def sinusoids(positions: int, width: int) -> Tensor:
         torch.arange(0, width, 2) * (-math.log(10000.0) / width)
     )
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+
+
+def _count(vector: Tensor) -> int:
+    """How many numbers there are; a graph that is traced counts anew each time, where a shape may become a constant."""
+    return (vector == vector).sum() if torch.jit.is_tracing() else vector.shape[0]  # type: ignore[return-value]
 
 
 def _slices_pay(sequences: Tensor) -> bool:
