@@ -31,6 +31,12 @@ class Example:
     words: np.ndarray | None = None
     voice_scores: np.ndarray | None = None
 
+    @property
+    def talkers(self) -> int:
+        """How many there are to choose among, S."""
+        scores = self.text_scores if self.text_scores is not None else self.voice_scores
+        return 0 if scores is None else len(scores)
+
 
 def fit(
     examples: Sequence[Example],
