@@ -75,26 +75,64 @@ class NextTurnScorer:
             (S,) float64, about the log-odds that the text continues this conversation rather than another; 0 for a
             candidate without words, and where there is no history.
         """
-        import torch
+        return self.score_all([history], candidates, next_speakers=[next_speaker])[0]
 
-        scores = np.zeros(len(candidates))
+    def score_all(
+        self,
+        histories: Sequence[Sequence[Turn]],
+        candidates: Sequence[str],
+        *,
+        next_speakers: Sequence[str | None] | None = None,
+    ) -> np.ndarray:
+        """Score the same texts after several histories at once.
+
+        Args:
+            histories: B histories.
+            candidates: S texts.
+            next_speakers: Who speaks next after each history; None where nothing is known.
+
+        Returns:
+            (B, S) float64, each row as from `score`.
+        """
+        scores = np.zeros((len(histories), len(candidates)))
         spoken = [number for number, text in enumerate(candidates) if text.strip()]
-        recent = [turn for turn in history if turn.text.strip()][-self.max_turns :]
-        if not recent or not spoken:
+        recent = [[turn for turn in own if turn.text.strip()][-self.max_turns :] for own in histories]
+        known = [number for number, own in enumerate(recent) if own]
+        if not known or not spoken:
             return scores
-        texts = [turn.text for turn in recent] + [candidates[number] for number in spoken]
-        embeddings = torch.from_numpy(self._minilm.embed(texts)).to(self._device)
-        told = {
-            name: torch.tensor([own], device=self._device)
-            for name, own in who_spoke(recent, next_speaker).items()
-        }
+        speakers = next_speakers if next_speakers is not None else [None] * len(histories)
+        found = self._compare(
+            [recent[number] for number in known],
+            [candidates[number] for number in spoken],
+            [speakers[number] for number in known],
+        )
+        scores[np.ix_(known, spoken)] = found
+        return scores
+
+    def _compare(
+        self, histories: Sequence[Sequence[Turn]], texts: Sequence[str], next_speakers: Sequence[str | None]
+    ) -> np.ndarray:
+        """(B, S) scores of texts with words after histories with turns."""
+        import torch
+        from torch.nn.utils.rnn import pad_sequence
+
+        turns = [turn.text for own in histories for turn in own]
+        embeddings = torch.from_numpy(self._minilm.embed([*turns, *texts])).to(self._device)
+        columns = [
+            {
+                name: torch.tensor(values, device=self._device)
+                for name, values in who_spoke(own, speaker).items()
+            }
+            for own, speaker in zip(histories, next_speakers, strict=True)
+        ]
+        told = {name: pad_sequence([one[name] for one in columns], batch_first=True) for name in columns[0]}
+        lengths = torch.tensor([len(own) for own in histories], device=self._device)
+        mask = torch.arange(int(lengths.max()), device=self._device) < lengths.unsqueeze(1)
+        each = pad_sequence(list(embeddings[: len(turns)].split(lengths.tolist())), batch_first=True)
         compare = self._network.gain if self._corrected else self._network.compare
         with torch.inference_mode():
-            turns = embeddings[: len(recent)].unsqueeze(0)
-            context = self._network.contexts(turns, torch.ones_like(turns[..., 0], dtype=torch.bool), **told)
-            found = compare(context, self._network.candidates(embeddings[len(recent) :]))
-        scores[spoken] = found[0].double().cpu().numpy()
-        return scores
+            context = self._network.contexts(each, mask, **told)
+            return compare(context, self._network.candidates(embeddings[len(turns) :])).double().cpu().numpy()
 
 
 def who_spoke(turns: Sequence[Turn], next_speaker: str | None) -> dict[str, list[int]]:

@@ -93,6 +93,16 @@ def test_a_score_depends_neither_on_the_other_candidates_nor_on_their_order(scor
 
 
 @needs_minilm
+def test_several_histories_at_once_get_what_each_gets_alone(scorer: NextTurnScorer) -> None:
+    histories = [HISTORY, [], HISTORY[:1], [Turn("Where shall we meet?")]]
+    speakers, texts = ["Ben", None, None, "Ana"], [ANSWER, "", ELSEWHERE]
+    together = scorer.score_all(histories, texts, next_speakers=speakers)
+    alone = [scorer.score(own, texts, next_speaker=who) for own, who in zip(histories, speakers, strict=True)]
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    assert scorer.score_all([], texts).shape == (0, 3)
+
+
+@needs_minilm
 def test_nothing_said_and_no_history_score_0(scorer: NextTurnScorer) -> None:
     scores = scorer.score(HISTORY, ["", ANSWER, " "])
     assert scores[0] == scores[2] == 0 != scores[1]

@@ -1,8 +1,8 @@
 """Measure how often a scorer prefers what was really said, on dialogues that no training has seen.
 
-Every item is a choice between the turn that came next and a turn of another conversation: a random one of the same
-corpus, or a hard one (among the five nearest to the right one by MiniLM). The plain MiniLM cosine, and the same network
-without the correction for what fits anywhere, stand beside it.
+Every turn of some held-out dialogues is compared with all turns of the other ones of its corpus ("any"), and with the
+five of them that are nearest to it by MiniLM ("near"); an answer counts by the share of these that it is scored above.
+The plain MiniLM cosine, and the same network without the correction for what fits anywhere, stand beside it.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from cse.selection.scorer import Scorer
 HISTORY_TURNS = (1, 2, 5, 10)
 ERROR_RATES = (0.0, 0.1, 0.3, 0.6)
 NEAREST = 5
+WORDS = (("1-2", 0, 2), ("3-5", 3, 5), ("6-", 6, 10**6))
 
 
 @dataclass(frozen=True)
@@ -60,79 +61,54 @@ def make_items(
     return items
 
 
-def distractors(items: Sequence[Item], cosine: MiniLMScorer, rng: random.Random) -> dict[str, list[int]]:
-    """For each item another one of another dialogue: any, and one that says something similar."""
+def others_of(items: Sequence[Item], cosine: MiniLMScorer) -> dict[str, np.ndarray]:
+    """(items, items) bool: what each one is compared with: all turns of other dialogues, and those near to it."""
+    dialogue = np.array([item.dialogue for item in items])
+    words = np.array([" ".join(spoken_words(item.said)) for item in items])
+    any_other = (dialogue[:, None] != dialogue[None]) & (words[:, None] != words[None])
     embeddings = cosine.embed([item.said for item in items])
-    words = [" ".join(spoken_words(item.said)) for item in items]
-    found: dict[str, list[int]] = {"random": [], "hard": []}
-    for number, item in enumerate(items):
-        others = [
-            other
-            for other in range(len(items))
-            if items[other].dialogue != item.dialogue and words[other] != words[number]
-        ]
-        found["random"].append(rng.choice(others))
-        order = np.argsort(-embeddings[others] @ embeddings[number], kind="stable")[:NEAREST]
-        found["hard"].append(others[int(rng.choice(order.tolist()))])
-    return found
+    nearness = np.where(any_other, embeddings @ embeddings.T, -np.inf)
+    border = np.sort(nearness, axis=1)[:, -NEAREST:].min(axis=1, keepdims=True)
+    return {"any": any_other, "near": any_other & (nearness >= border)}
 
 
-def margins(
-    items: Sequence[Item], others: Sequence[int], scorer: Scorer, *, turns: int, rate: int
-) -> np.ndarray:
-    """Score of the right answer above that of the other one, for each item."""
-    found = []
-    for item, other in zip(items, others, strict=True):
-        scores = scorer.score(item.history[-turns:], [item.heard[rate], items[other].heard[rate]])
-        found.append(scores[0] - scores[1])
-    return np.array(found)
+def shares(
+    items: Sequence[Item], others: dict[str, np.ndarray], scorer: Scorer, *, turns: int, rate: int
+) -> dict[str, np.ndarray]:
+    """For each item with a history, the share of the others that it is scored above; a tie is half."""
+    texts = [item.heard[rate] for item in items]
+    histories = [item.history[-turns:] for item in items]
+    if isinstance(scorer, NextTurnScorer):
+        scores = scorer.score_all(histories, texts)
+    else:
+        scores = np.stack([scorer.score(history, texts) for history in histories])
+    own = np.diagonal(scores)[:, None]
+    above = (own > scores) + 0.5 * (own == scores)
+    return {kind: (above * those).sum(1) / np.maximum(those.sum(1), 1) for kind, those in others.items()}
 
 
-def rate_of(margins: np.ndarray) -> dict[str, float | int | list[float]]:
-    """Share of right choices, with its 95 % interval; a tie is half right."""
-    right = float((margins > 0).sum() + 0.5 * (margins == 0).sum())
-    low, high = wilson_interval(round(right), len(margins))
-    return {"right": right / len(margins), "ci95": [low, high], "n": len(margins)}
+def rate_of(shares: np.ndarray) -> dict[str, float | int | list[float]]:
+    """Mean share of right choices, with the 95 % interval of as many single choices as there are items."""
+    low, high = wilson_interval(round(float(shares.sum())), len(shares))
+    return {"right": float(shares.mean()), "ci95": [low, high], "n": len(shares)}
 
 
-def measure(
-    items: Sequence[Item], scorers: dict[str, Scorer], cosine: MiniLMScorer, rng: random.Random
-) -> list:
-    """All conditions: by history, by error rate and by kind of the other turn; by words of the answer."""
-    others = distractors(items, cosine, rng)
+def measure(items: Sequence[Item], scorers: dict[str, Scorer], cosine: MiniLMScorer) -> list[dict]:
+    """All conditions: by history, by error rate and by kind of the others; by words of the answer."""
+    others = others_of(items, cosine)
     words = np.array([len(spoken_words(item.said)) for item in items])
+    conditions = [(turns, 0) for turns in HISTORY_TURNS] + [(2, rate) for rate in range(1, len(ERROR_RATES))]
     rows = []
     for name, scorer in scorers.items():
-        for kind in others:
-            conditions = [(turns, 0) for turns in HISTORY_TURNS] + [
-                (2, rate) for rate in range(1, len(ERROR_RATES))
-            ]
-            for turns, rate in tqdm(conditions, desc=f"{name}, {kind}", unit="condition", leave=False):
-                found = margins(items, others[kind], scorer, turns=turns, rate=rate)
-                row = {
-                    "scorer": name,
-                    "other": kind,
-                    "turns": turns,
-                    "wer": ERROR_RATES[rate],
-                    "words": "all",
-                }
-                rows.append(row | rate_of(found))
-                if turns == 2:
-                    for label, low, high in (("1-2", 0, 2), ("3-5", 3, 5), ("6-", 6, 10**6)):
-                        own = (words >= low) & (words <= high)
-                        if own.any():
-                            rows.append(row | {"words": label} | rate_of(found[own]))
+        for turns, rate in tqdm(conditions, desc=name, unit="condition", leave=False):
+            for kind, found in shares(items, others, scorer, turns=turns, rate=rate).items():
+                row = {"scorer": name, "other": kind, "turns": turns, "wer": ERROR_RATES[rate]}
+                rows.append(row | {"words": "all"} | rate_of(found))
+                for label, low, high in WORDS if turns == 2 else ():
+                    own = (words >= low) & (words <= high)
+                    if own.any():
+                        rows.append(row | {"words": label} | rate_of(found[own]))
     return rows
-
-
-def all_against_all(items: Sequence[Item], scorer: Scorer, *, turns: int, rate: int = 0) -> np.ndarray:
-    """Margins of each item that has so many turns before it over every turn of the other dialogues."""
-    found = []
-    for item in (one for one in items if len(one.history) >= turns):
-        others = [other.heard[rate] for other in items if other.dialogue != item.dialogue]
-        scores = scorer.score(item.history[-turns:], [item.heard[rate], *others])
-        found.append(scores[0] - scores[1:])
-    return np.concatenate(found)
 
 
 def measure_development(
@@ -152,12 +128,18 @@ def measure_development(
             replace(item, heard=(texts[f"d{item.dialogue[-1]}_{len(item.history)}"],)) for item in items
         ]
         conditions.append((path.stem, spoken, 0))
+    words = np.array([len(spoken_words(item.said)) for item in items])
+    after_two = np.array([len(item.history) >= 2 for item in items])
+    dialogue = np.array([item.dialogue for item in items])
+    others = {"any": dialogue[:, None] != dialogue[None]}
     rows = []
     for name, scorer in scorers.items() if items else ():
         for condition, own, rate in conditions:
-            rows.append({"scorer": name, "turns": 2, "condition": condition})
-            rows[-1] |= rate_of(all_against_all(own, scorer, turns=2, rate=rate))
-            print(f"development, {name}, {condition}: {rows[-1]['right']:.1%} of {rows[-1]['n']}", flush=True)
+            found = shares(own, others, scorer, turns=2, rate=rate)["any"]
+            for label, low, high in (("all", 0, 10**6), *WORDS):
+                kept = after_two & (words >= low) & (words <= high)
+                rows.append({"scorer": name, "condition": condition, "words": label} | rate_of(found[kept]))
+                print("development, {scorer}, {condition}, {words}: {right:.1%} of {n}".format(**rows[-1]))
     return rows
 
 
@@ -191,7 +173,7 @@ def main() -> None:
             raise CseError(
                 f"{corpus}: got {len(held_out)} held-out dialogues, expected two with different turns"
             )
-        result[corpus] = measure(items, scorers, cosine, rng)
+        result[corpus] = measure(items, scorers, cosine)
         show(corpus, result[corpus])
     result["development"] = measure_development(options.data, scorers, errors, options.heard, rng)
     write_text(options.output, json.dumps(result, indent=1) + "\n")
@@ -202,7 +184,7 @@ def show(corpus: str, rows: Sequence[dict]) -> None:
     """One line a condition."""
     for row in rows:
         print(
-            f"{corpus:12} {row['scorer']:14} {row['other']:7} {row['turns']:2} turns, WER {row['wer']:4.0%}, "
+            f"{corpus:12} {row['scorer']:14} {row['other']:4} {row['turns']:2} turns, WER {row['wer']:4.0%}, "
             f"{row['words']:4} words: {row['right']:6.1%} [{row['ci95'][0]:.1%}, {row['ci95'][1]:.1%}] of {row['n']}",
             flush=True,
         )
