@@ -28,7 +28,7 @@ from cse.files import atomic_write
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-DEFAULT_MODEL = "separator-2spk-16k"
+DEFAULT_MODEL = "separator-16k"
 FORMAT = 1
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "model_card.md"
 
