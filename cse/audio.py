@@ -16,23 +16,22 @@ Warnings that `Recording.warnings` may hold, by their first words:
 from __future__ import annotations
 
 import io
-import numbers
 import os
 import warnings as python_warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Generic, TypeAlias, TypeVar
 
 import numpy as np
 import soundfile
 
-from cse.decoding import AudioStream, open_source, open_stream
+from cse.decoding import open_source, open_stream
 from cse.downmix import Collect, collect_whole, downmix, mono_block
 from cse.errors import CseError, InvalidAudioError
 from cse.files import atomic_write
 from cse.resampling import resample, resample_blocks
+from cse.samples import check_samples, is_tensor, open_samples, to_array
 
 if TYPE_CHECKING:
     import torch
@@ -191,9 +190,9 @@ def read_blocks(source: AudioSource, *, sample_rate: int | None, channel: int | 
         sample_rate: as `read_audio`.
         channel: as in what `collect_audio` returned.
     """
-    if isinstance(source, np.ndarray) or _is_tensor(source):
-        array, rate = _check_samples(_to_array(source), sample_rate)
-        with _open_samples(array, rate) as stream:
+    if isinstance(source, np.ndarray) or is_tensor(source):
+        array, rate = check_samples(to_array(source), sample_rate)
+        with open_samples(array, rate) as stream:
             yield from (mono_block(block, channel) for block in stream.blocks)
     else:
         with open_source(source) as (file, name), open_stream(file, name) as stream:
@@ -292,7 +291,7 @@ def _format(path: Path) -> tuple[str, str]:
 
 def _samples_to_write(path: Path, waveform: np.ndarray | torch.Tensor) -> np.ndarray:
     """(channels, T) floating point."""
-    samples = _to_array(waveform)
+    samples = to_array(waveform)
     if samples.dtype.kind != "f" or samples.ndim not in (1, 2) or 0 in samples.shape:
         raise InvalidAudioError(
             f"{path}: cannot write {samples.dtype} of shape {samples.shape}, "
@@ -358,10 +357,10 @@ def _collect(
     source: AudioSource, sample_rate: int | None, max_duration_s: float, collect: Collect[T]
 ) -> tuple[Collected[T], float]:
     """What `collect` makes of it, and how far the waveform swings from its middle, 1 at full scale."""
-    if isinstance(source, np.ndarray) or _is_tensor(source):
+    if isinstance(source, np.ndarray) or is_tensor(source):
         name = "<samples>"
-        array, rate = _check_samples(_to_array(source), sample_rate)
-        mixed = downmix(lambda: _open_samples(array, rate), name, max_duration_s, collect)
+        array, rate = check_samples(to_array(source), sample_rate)
+        mixed = downmix(lambda: open_samples(array, rate), name, max_duration_s, collect)
     elif sample_rate is not None:
         raise InvalidAudioError(
             f"got sample_rate={sample_rate} with encoded audio, which says its own; leave it out"
@@ -375,47 +374,3 @@ def _collect(
 
 def _recording(collected: Collected[np.ndarray]) -> Recording:
     return Recording(collected.content, collected.sample_rate, collected.name, collected.warnings)
-
-
-def _is_tensor(source: object) -> bool:
-    # without importing torch: whoever has a tensor has imported it
-    return type(source).__module__.partition(".")[0] == "torch" and hasattr(source, "detach")
-
-
-def _to_array(source: Any) -> np.ndarray:
-    if not _is_tensor(source):
-        return np.asarray(source)
-    tensor = source.detach().cpu()
-    # NumPy has no bfloat16
-    return np.asarray(tensor.float().numpy() if tensor.is_floating_point() else tensor.numpy())
-
-
-def _check_samples(samples: np.ndarray, sample_rate: Any) -> tuple[np.ndarray, int]:
-    """Samples as (channels, T), and their rate."""
-    if sample_rate is None:
-        raise InvalidAudioError("got samples without their rate, expected sample_rate=... in Hz")
-    if isinstance(sample_rate, bool) or not isinstance(sample_rate, numbers.Real) or sample_rate % 1:
-        raise InvalidAudioError(f"got sample_rate={sample_rate!r}, expected a whole number of Hz")
-    if samples.dtype.kind not in "iuf":
-        raise InvalidAudioError(
-            f"got samples of type {samples.dtype}, expected floating point in -1..1 or integers"
-        )
-    if samples.ndim not in (1, 2):
-        raise InvalidAudioError(f"got samples of shape {samples.shape}, expected (T,) or (channels, T)")
-    return np.atleast_2d(samples), int(float(sample_rate))
-
-
-@contextmanager
-def _open_samples(samples: np.ndarray, sample_rate: int) -> Iterator[AudioStream]:
-    duration_s = samples.shape[1] / sample_rate if sample_rate > 0 else None
-    yield AudioStream(sample_rate, len(samples), duration_s, _sample_blocks(samples))
-
-
-def _sample_blocks(samples: np.ndarray) -> Iterator[np.ndarray]:
-    """(frames, channels) float32; integers are divided by their type's range, 0 of unsigned is its middle."""
-    integers = samples.dtype.kind in "iu"
-    scale = 2.0 ** (8 * samples.dtype.itemsize - 1) if integers else 1.0
-    middle = scale if samples.dtype.kind == "u" else 0.0
-    for start in range(0, samples.shape[1], _BLOCK_SAMPLES):
-        block = samples[:, start : start + _BLOCK_SAMPLES].T
-        yield ((block.astype(np.float64) - middle) / scale if integers else block).astype(np.float32)

@@ -122,7 +122,7 @@ import numpy as np
 from cse.audio import encode_audio
 from cse.service.messages import Message
 from cse.service.reading import Reading
-noise = encode_audio(np.zeros(8000 * 3600, np.float32), 8000, suffix=".flac")
+noise = encode_audio(np.zeros(16000 * 7000, np.float32), 16000, suffix=".flac")
 role = Reading(max_duration_s=7200, max_enrollment_s=9, memory_mb=150, time_limit_s=60)
 role.load()
 try:
