@@ -40,7 +40,7 @@ recipe: $(STAMP) ## the mini recipe in full (half an hour on two cores); RECIPE=
 
 env: $(STAMP)
 
-$(STAMP): pyproject.toml setup.py
+$(STAMP): pyproject.toml setup.py Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' || \
 	    { echo "cse needs Python 3.11 or 3.12, got $$($(PYTHON) --version 2>&1); name one: make PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
