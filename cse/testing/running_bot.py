@@ -7,12 +7,7 @@ and so does `expects:A|B` if the texts before the voice note are not A and B. Wh
 from __future__ import annotations
 
 import json
-import os
-import resource
-import signal
-import subprocess
 import sys
-import threading
 import time
 from dataclasses import replace
 from typing import Any
@@ -20,6 +15,7 @@ from typing import Any
 from cse.errors import CseError, one_line
 from cse.extraction import Extraction
 from cse.testing.fake_telegram import TOKEN, FakeTelegram
+from cse.testing.running_process import RunningProcess
 from cse.testing.serving import ObedientExtractor, told_extractor_for
 
 _SURE_WITH_SAMPLE = 0.97
@@ -49,10 +45,8 @@ def load() -> BotExtractor:
     return BotExtractor(method=told.method, name=told.name)
 
 
-class RunningBot:
-    """A bot that talks to a fake Telegram, from its start to its end; a context manager.
-
-    It may write no files at all, so that a test that passes shows that nothing is left on the disk.
+class RunningBot(RunningProcess):
+    """A bot that talks to a fake Telegram, from its start to its end.
 
     Args:
         telegram: To which it talks.
@@ -60,9 +54,6 @@ class RunningBot:
         token: Of the bot.
         limits: Of `cse.service.settings.Settings`.
         **kept: Of `cse.bots.settings.BotSettings`.
-
-    Attributes:
-        log: The lines that it has written so far.
     """
 
     def __init__(
@@ -74,31 +65,13 @@ class RunningBot:
         token: str = TOKEN,
         **kept: Any,
     ) -> None:
-        self.log: list[str] = []
         options = {
             "api_url": telegram.url,
             "webhook_port": webhook_port,
             "limits": limits or {},
             "kept": {"patience_s": 5.0, **kept},
         }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "cse.testing.running_bot", json.dumps(options)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "CSE_TELEGRAM_TOKEN": token},
-            preexec_fn=_no_files,
-        )
-        self._reader = threading.Thread(target=self._read_log, daemon=True)
-        self._reader.start()
-
-    def __enter__(self) -> RunningBot:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._reader.join()
+        super().__init__("cse.testing.running_bot", json.dumps(options), {"CSE_TELEGRAM_TOKEN": token})
 
     def wait_until_ready(self) -> RunningBot:
         """Wait until it listens."""
@@ -116,23 +89,6 @@ class RunningBot:
                 raise TimeoutError(f"the bot says {self.log[-5:]}")
             time.sleep(0.05)
         return self
-
-    def terminate(self) -> None:
-        """Send SIGTERM."""
-        self._process.send_signal(signal.SIGTERM)
-
-    def wait(self, limit_s: float = 60.0) -> int:
-        """Wait for the end of the process; return its exit code."""
-        return self._process.wait(limit_s)
-
-    def _read_log(self) -> None:
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self.log.append(line.rstrip("\n"))
-
-
-def _no_files() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
 def main() -> None:

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
-import resource
-import signal
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +14,7 @@ import numpy as np
 import requests
 
 from cse.audio import encode_audio
+from cse.testing.running_process import RunningProcess
 
 _LONGEST_START_S = 120.0
 MESSAGES = json.dumps([{"speaker": "Ana", "text": "Where shall we meet?"}])
@@ -36,46 +31,20 @@ def tones(duration_s: float = 1.0, *, suffix: str = ".wav", sample_rate: int = 1
     return encode_audio(mixture, sample_rate, suffix=suffix)
 
 
-class RunningService:
-    """`python -m cse.testing.serving` with some settings, from its start to its end; a context manager.
-
-    It may write no files at all, so that a test that passes shows that nothing is left on the disk.
+class RunningService(RunningProcess):
+    """`python -m cse.testing.serving` with some settings, from its start to its end.
 
     Args:
         settings: Of `cse.service.settings.Settings`.
 
     Attributes:
         url: Where it is.
-        log: The lines that it has written so far.
     """
 
     def __init__(self, **settings: Any) -> None:
-        self.log: list[str] = []
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "cse.testing.serving", json.dumps(settings)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-            preexec_fn=_no_files,
-        )
-        self._reader = threading.Thread(target=self._read_log, daemon=True)
-        self._reader.start()
+        super().__init__("cse.testing.serving", json.dumps(settings))
         line = self.wait_for(lambda: next((line for line in self.log if "listening" in line), None))
         self.url = re.findall(r"http://\S+", line)[0]
-
-    def __enter__(self) -> RunningService:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._reader.join()
-
-    @property
-    def pid(self) -> int:
-        """Of the service's own process."""
-        return self._process.pid
 
     @property
     def port(self) -> int:
@@ -143,20 +112,3 @@ class RunningService:
             if line.startswith(f"{name} "):
                 return float(line.rpartition(" ")[2])
         return 0.0
-
-    def terminate(self) -> None:
-        """Send SIGTERM."""
-        self._process.send_signal(signal.SIGTERM)
-
-    def wait(self, limit_s: float = 60.0) -> int:
-        """Wait for the end of the process; return its exit code."""
-        return self._process.wait(limit_s)
-
-    def _read_log(self) -> None:
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self.log.append(line.rstrip("\n"))
-
-
-def _no_files() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
