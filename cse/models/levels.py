@@ -10,9 +10,13 @@ from numpy.typing import ArrayLike
 SILENT_BELOW_DB = 20.0
 """What is further below the loudest talker is nobody, but what a separator leaves in an output without a talker."""
 
-_FRAME = 800  # samples: 50 ms at 16 kHz
-_BLOCK = 2**10 * _FRAME  # what is looked at at once, so that nothing is copied as a whole
-_SPEECH_FRAMES, _SPEECH_SHARE, _SHORT_SHARE = 10, 0.01, 0.25
+FRAME_SAMPLES = 800
+"""50 ms at 16 kHz."""
+
+SPEECH_FRAMES, SPEECH_SHARE, SHORT_SHARE = 10, 0.01, 0.25
+"""A voice is as loud as so many of its frames, or such a share of a long recording, but at most such of a short one."""
+
+_BLOCK = 2**10 * FRAME_SAMPLES  # what is looked at at once, so that nothing is copied as a whole
 
 
 def speech_levels(voices: ArrayLike) -> np.ndarray:
@@ -35,16 +39,16 @@ def speech_levels(voices: ArrayLike) -> np.ndarray:
     blocks = [voices[:, start : start + _BLOCK] for start in range(0, voices.shape[1], _BLOCK)]
     frames = np.concatenate([_frame_powers(block) for block in blocks], axis=1)
     count = frames.shape[1]
-    rank = max(math.ceil(_SPEECH_SHARE * count), min(_SPEECH_FRAMES, math.ceil(_SHORT_SHARE * count)))
+    rank = max(math.ceil(SPEECH_SHARE * count), min(SPEECH_FRAMES, math.ceil(SHORT_SHARE * count)))
     return np.asarray(np.partition(frames, count - rank, axis=1)[:, count - rank])
 
 
 def _frame_powers(voices: np.ndarray) -> np.ndarray:
     """(S, T) to (S, L); what is left over at the end is a frame only if it is the only one."""
-    whole = voices.shape[1] // _FRAME * _FRAME
+    whole = voices.shape[1] // FRAME_SAMPLES * FRAME_SAMPLES
     if whole == 0:
         return np.asarray(np.square(voices, dtype=np.float32).mean(axis=1, keepdims=True))
-    frames = voices[:, :whole].reshape(len(voices), -1, _FRAME)
+    frames = voices[:, :whole].reshape(len(voices), -1, FRAME_SAMPLES)
     return np.asarray(np.square(frames, dtype=np.float32).mean(axis=2))
 
 

@@ -10,7 +10,9 @@ import numpy as np
 from cse.encoders.voice import VoiceEncoder
 from cse.models.levels import above_silence, speech_levels
 
-_FLOOR_DB = 25.0  # below the loudest talker: what is that quiet is not compared sample by sample
+COMPARED_ABOVE_DB = 25.0
+"""What is further below the loudest talker is not compared sample by sample."""
+
 _SURE_MARGIN = 0.5  # of the best order's correlation over the next; one talker who was recognised brings 1
 _VOICE_WEIGHT = 4.0  # cosines of one talker and of two differ by about 0.25: worth one recognised talker
 
@@ -87,7 +89,7 @@ class TalkerTracks:
 
     def _correlations(self, tail: np.ndarray, head: np.ndarray) -> np.ndarray:
         """(S, S) from talkers to estimates: 1 where both are the same and the loudest, less for quieter talkers."""
-        floor = max((self._loudest * 10 ** (-_FLOOR_DB / 10) * tail.shape[1]) ** 0.5, 1e-12)
+        floor = max((self._loudest * 10 ** (-COMPARED_ABOVE_DB / 10) * tail.shape[1]) ** 0.5, 1e-12)
         before, after = (np.linalg.norm(part, axis=1).clip(min=floor) for part in (tail, head))
         correlations = tail @ head.T / np.outer(before, after)
         # what one talker leaves in an output without a talker resembles that talker, at a low level

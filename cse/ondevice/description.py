@@ -37,6 +37,8 @@ class Description:
         embedding_size: E of the input `speaker` (1, E), with `speaker_mask` (1,) bool; 0 for none.
         max_turns: How many of the last turns are in the text cue.
         combines: Whether the voice is the sum of all, weighed by how likely each is meant, rather than the likeliest.
+        thresholds: By which talkers are told from silence and followed, for programs that are not in Python; see
+            `cse.ondevice.thresholds`.
         filterbank: How the graph looks at the samples, e.g. its window and hop; only to inform.
         calibration: As `cse.selection.calibration.Calibration.to_dict` writes it.
 
@@ -59,6 +61,7 @@ class Description:
     embedding_size: int = 0
     max_turns: int = 0
     combines: bool = False
+    thresholds: Mapping[str, float] = field(default_factory=dict)
     filterbank: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] | None = None
 

@@ -23,6 +23,7 @@ from cse.models.windows import TRAINING_PEAK
 from cse.ondevice.description import Description, Precision
 from cse.ondevice.graphs import ExtractorGraph, SeparatorGraph, example_cues
 from cse.ondevice.real_filterbanks import RealSTFT
+from cse.ondevice.thresholds import thresholds
 
 if TYPE_CHECKING:
     import onnx
@@ -102,6 +103,7 @@ def describe(model: Separator | TargetExtractor, checkpoint: Checkpoint, precisi
         max_turns=0 if text is None else text.max_turns,
         embedding_size=0 if speaker is None else speaker.embedding_size,
         combines=isinstance(model, ContExt),
+        thresholds=thresholds(),
         filterbank=_filterbank(model.filterbank),
         calibration=checkpoint.config.get("calibration"),
     )

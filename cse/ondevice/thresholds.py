@@ -1,0 +1,24 @@
+"""What voices are compared with after the network, by name: it goes into exported files, for programs in other languages."""
+
+from __future__ import annotations
+
+from cse.models.found_talkers import SAME_CORRELATION
+from cse.models.levels import FRAME_SAMPLES, SHORT_SHARE, SILENT_BELOW_DB, SPEECH_FRAMES, SPEECH_SHARE
+from cse.models.talker_tracks import COMPARED_ABOVE_DB
+
+
+def thresholds() -> dict[str, float]:
+    """The numbers of `cse.models.levels`, `cse.models.found_talkers` and `cse.models.talker_tracks`, which explain them.
+
+    >>> thresholds()["silent_below_db"]
+    20.0
+    """
+    return {
+        "frame_samples": FRAME_SAMPLES,
+        "speech_frames": SPEECH_FRAMES,
+        "speech_share": SPEECH_SHARE,
+        "short_share": SHORT_SHARE,
+        "silent_below_db": SILENT_BELOW_DB,
+        "same_correlation": SAME_CORRELATION,
+        "compared_above_db": COMPARED_ABOVE_DB,
+    }
