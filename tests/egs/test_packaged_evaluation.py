@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -120,9 +121,49 @@ def test_absent_keeps_the_recording_and_gives_it_the_history_of_another_dialogue
     assert len(read_mixtures(both)) == 12
 
 
+def test_a_strangers_voice_is_of_nobody_in_the_recording(
+    make, mixtures: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    others = write_utterances(
+        tmp_path_factory.mktemp("others"), talkers=3, dialogues=1, turns=6, duration_s=3.4
+    )
+    make("variants.py", "stranger-voice", mixtures, tmp_path / "wrong.jsonl", "--utterances", others)
+    utterances = read_utterances(others)
+    records = read_mixtures(tmp_path / "wrong.jsonl")
+    assert records
+    for record, before in zip(records, read_mixtures(mixtures), strict=True):
+        assert record.target == before.target and record.history == before.history
+        waveform, _ = soundfile.read(record.enrollment, dtype="float32")
+        speakers = {
+            one.speaker
+            for one in utterances
+            if _contains(soundfile.read(one.audio, dtype="float32")[0], waveform)
+        }
+        assert len(speakers) == 1
+        assert not speakers & {record.target_speaker, *record.extra["interferer_speakers"]}
+
+
+def test_a_strangers_chat_is_a_held_out_dialogue_of_as_many_turns(
+    make, mixtures: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "dialogues").mkdir()
+    texts = [[f"turn {turn} of {number}" for turn in range(12)] for number in range(40)]
+    with gzip.open(tmp_path / "dialogues" / "dailytalk.jsonl.gz", "wt", encoding="utf-8") as file:
+        for number, turns in enumerate(texts):
+            entry = {"id": str(number), "turns": [{"speaker": "0", "text": text} for text in turns]}
+            file.write(json.dumps(entry) + "\n")
+    make("variants.py", "stranger-chat", mixtures, tmp_path / "wrong.jsonl", "--data", tmp_path)
+    for record, before in zip(read_mixtures(tmp_path / "wrong.jsonl"), read_mixtures(mixtures), strict=True):
+        said = [turn.text for turn in record.history]
+        assert len(said) == len(before.history) and said in [own[: len(said)] for own in texts]
+        assert record.target == before.target and record.target_speaker is None
+
+
 def test_wrong_use_is_a_line(local: Path, run, mixtures: Path, corpus: Path, tmp_path: Path) -> None:
     result = run(local / "variants.py", "absent", mixtures, tmp_path / "out.jsonl")
     assert result.returncode == 2 and "--utterances" in result.stderr
+    result = run(local / "variants.py", "stranger-chat", mixtures, tmp_path / "out.jsonl")
+    assert result.returncode == 2 and "--data" in result.stderr
     result = run(local / "pairs.py", corpus, tmp_path / "list.txt", "--min-history-turns", "9")
     assert (
         result.returncode == 1 and "--min-history-turns" in result.stderr and "Traceback" not in result.stderr

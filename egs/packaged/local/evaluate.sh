@@ -83,6 +83,10 @@ if run_stage 0; then
     # two turns of one dialogue, after the history of the other one: nobody continues it
     listed strangers --within
     variant absent "$sets/strangers/mixtures.jsonl" "$sets/strangers/absent.jsonl" --utterances "$sets/dailytalk.jsonl"
+    # wrong cues that point to nobody in the recording
+    dailytalk=$sets/dailytalk/enrolled.jsonl
+    variant stranger-voice "$dailytalk" "$sets/dailytalk/stranger-voice.jsonl" --utterances "$speech" --split dev
+    variant stranger-chat "$dailytalk" "$sets/dailytalk/stranger-chat.jsonl" --data "$data_dir"
     variant joined "$sets/dailytalk/mixtures.jsonl" "$sets/strangers/absent.jsonl" "$sets/dailytalk-absent.jsonl"
 fi
 
@@ -101,6 +105,8 @@ if run_stage 1; then
     measured both dailytalk/enrolled.jsonl "${by_both[@]}" --report "$output/reports/both"
     measured both-history-swapped dailytalk/enrolled.jsonl "${by_both[@]}" --swap history
     measured both-enrollment-swapped dailytalk/enrolled.jsonl "${by_both[@]}" --swap enrollment
+    measured both-stranger-chat dailytalk/stranger-chat.jsonl "${by_both[@]}"
+    measured both-stranger-voice dailytalk/stranger-voice.jsonl "${by_both[@]}"
     measured absent-text dailytalk-absent.jsonl "${by_text[@]}"
 fi
 
