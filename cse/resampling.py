@@ -67,47 +67,87 @@ def resample_blocks(blocks: Iterable[np.ndarray], from_hz: int, to_hz: int) -> I
         >>> np.array_equal(np.concatenate(pieces), resample(tone, 8000, 16000))
         True
     """
-    if from_hz <= 0 or to_hz <= 0:
-        raise InvalidAudioError(f"cannot resample from {from_hz} to {to_hz} Hz, expected rates above 0")
-    divisor = math.gcd(from_hz, to_hz)
-    down, up = from_hz // divisor, to_hz // divisor
-    if down == up:
-        for block in blocks:
-            yield np.asarray(block, np.float32)
-        return
-    block_samples = -(-_BLOCK_SAMPLES // down) * down
-    overlap = -(-_half_width(down, up) // down) * down
-    for part, left, new in _with_surroundings(blocks, block_samples, overlap):
-        converted = _sinc(part, down, up)
-        first = left // down * up
-        yield converted[..., first : first - (-new * up // down)]
-
-
-def _with_surroundings(
-    blocks: Iterable[np.ndarray], length: int, around: int
-) -> Iterator[tuple[np.ndarray, int, int]]:
-    """Stretches of `length` samples, each with up to `around` more on either side, float32.
-
-    Yields:
-        (..., left + new + right), left and new; the last stretch has what is left over.
-    """
-    waiting: list[np.ndarray] = []
-    held = left = 0
+    resampler = Resampler(from_hz, to_hz)
     for block in blocks:
-        waiting.append(block)
-        held += block.shape[-1]
-        if held >= left + length + around:
-            part = waiting[0] if len(waiting) == 1 else np.concatenate(waiting, axis=-1)
-            while part.shape[-1] >= left + length + around:
-                yield np.asarray(part[..., : left + length + around], np.float32), left, length
-                part, left = part[..., left + length - around :], around
-            waiting, held = [part], part.shape[-1]
-    if not waiting:
-        return
-    part = np.concatenate(waiting, axis=-1)
-    while (new := min(length, part.shape[-1] - left)) > 0:
-        yield np.asarray(part[..., : left + new + around], np.float32), left, new
-        part, left = part[..., left + new - around :], around
+        yield from resampler.push(block)
+    yield from resampler.flush()
+
+
+class Resampler:
+    """Changes the sample rate of a waveform that is still coming.
+
+    Args:
+        from_hz: its rate in Hz.
+        to_hz: the wanted rate in Hz.
+        block_samples: how much is converted at once, rounded up; less is quicker to come out, more is less work.
+
+    Raises:
+        InvalidAudioError: a rate that is not above 0.
+
+    Example:
+        >>> resampler = Resampler(16000, 8000, block_samples=160)
+        >>> [len(block) for block in resampler.push(np.zeros(500))], resampler.latency
+        ([80, 80], 225)
+        >>> sum(len(block) for block in resampler.flush())
+        90
+    """
+
+    def __init__(self, from_hz: int, to_hz: int, *, block_samples: int = _BLOCK_SAMPLES) -> None:
+        if from_hz <= 0 or to_hz <= 0:
+            raise InvalidAudioError(f"cannot resample from {from_hz} to {to_hz} Hz, expected rates above 0")
+        divisor = math.gcd(from_hz, to_hz)
+        self._down, self._up = from_hz // divisor, to_hz // divisor
+        self._same = self._down == self._up
+        self._length = -(-block_samples // self._down) * self._down
+        self._around = -(-_half_width(self._down, self._up) // self._down) * self._down
+        self._waiting: list[np.ndarray] = []
+        self._held = self._left = 0
+
+    @property
+    def latency(self) -> int:
+        """How many samples at the first rate a sample may have to wait for, at most."""
+        return 0 if self._same else self._length - 1 + self._around
+
+    def push(self, block: np.ndarray) -> Iterator[np.ndarray]:
+        """Take the next samples (..., T), real, and give those that are ready, float32. To be run to its end."""
+        if self._same:
+            yield np.asarray(block, np.float32)
+            return
+        self._waiting.append(block)
+        self._held += block.shape[-1]
+        needed = self._length + self._around
+        if self._held < self._left + needed:
+            return
+        part = self._joined()
+        while part.shape[-1] >= self._left + needed:
+            yield self._converted(part[..., : self._left + needed], self._length)
+            part = self._moved_on(part, self._length)
+        self._waiting, self._held = [part], part.shape[-1]
+
+    def flush(self) -> Iterator[np.ndarray]:
+        """Give the rest: nothing comes any more."""
+        if not self._waiting:
+            return
+        part = self._joined()
+        while (new := min(self._length, part.shape[-1] - self._left)) > 0:
+            yield self._converted(part[..., : self._left + new + self._around], new)
+            part = self._moved_on(part, new)
+        self._waiting, self._held = [], 0
+
+    def _moved_on(self, part: np.ndarray, new: int) -> np.ndarray:
+        """What is still needed when `new` samples are converted: as much before them as the filter reaches."""
+        start = max(0, self._left + new - self._around)
+        self._left += new - start
+        return part[..., start:]
+
+    def _joined(self) -> np.ndarray:
+        return self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting, axis=-1)
+
+    def _converted(self, part: np.ndarray, new: int) -> np.ndarray:
+        """What becomes of `new` samples behind the first ones, which only surround them."""
+        first = self._left // self._down * self._up
+        converted = _sinc(np.asarray(part, np.float32), self._down, self._up)
+        return converted[..., first : first - (-new * self._up // self._down)]
 
 
 def _half_width(down: int, up: int) -> int:

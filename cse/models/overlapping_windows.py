@@ -107,11 +107,21 @@ def levelled(estimates: np.ndarray, mixture: np.ndarray) -> np.ndarray:
     """
     products = np.zeros((len(estimates), len(estimates) + 1))
     for start in range(0, len(mixture), _BLOCK):
-        block = estimates[:, start : start + _BLOCK].astype(np.float64)
-        products += block @ np.vstack([block, mixture[start : start + _BLOCK]]).T
+        products += level_products(estimates[:, start : start + _BLOCK], mixture[start : start + _BLOCK])
+    return estimates.astype(np.float32) * level_gains(products)[:, np.newaxis]
+
+
+def level_products(estimates: np.ndarray, mixture: np.ndarray) -> np.ndarray:
+    """What `level_gains` needs of a stretch of estimates (S, T) and mixture (T,): (S, S + 1); those of stretches add up."""
+    exact = estimates.astype(np.float64)
+    products: np.ndarray = exact @ np.vstack([exact, mixture]).T
+    return products
+
+
+def level_gains(products: np.ndarray) -> np.ndarray:
+    """The gains (S,) float32 that give each estimate its level in the mixture; see `levelled`."""
     among, with_mixture = products[:, :-1], products[:, -1]
     norms = np.sqrt(among.diagonal()).clip(min=1e-12)
     ridge = 1e-6 * np.eye(len(among))  # for estimates that are silent or all the same
     gains = np.linalg.solve(among / np.outer(norms, norms) + ridge, with_mixture / norms)
-    scales = (gains.clip(min=0.0) / norms).astype(np.float32)
-    return estimates.astype(np.float32) * scales[:, np.newaxis]
+    return np.asarray((gains.clip(min=0.0) / norms).astype(np.float32))

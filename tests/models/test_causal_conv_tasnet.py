@@ -78,7 +78,7 @@ def test_a_fusion_that_needs_sequences_is_refused():
 def test_a_block_is_asteroid_s_causal_block():
     torch.manual_seed(1)
     dilation, kernel_size = 4, 3
-    theirs = Conv1DBlock(4, 8, 0, kernel_size, (kernel_size - 1) * dilation, dilation, "cumLN", causal=True)
+    theirs = Conv1DBlock(4, 8, 0, kernel_size, (kernel_size - 1) * dilation, dilation, "cgLN", causal=True)
     ours = network().repeats[0].layers[2]  # the third block has dilation 4
     assert isinstance(ours, CausalChain)
     nn.init.normal_(theirs.shared_block[2].gamma)
