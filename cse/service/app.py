@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, FastAPI, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
-from starlette.staticfiles import StaticFiles
 
 from cse.service import schema
 from cse.service.auth import Doorkeeper
@@ -23,6 +22,8 @@ from cse.service.jobs import Job
 from cse.service.limits import BodyLimits
 from cse.service.metrics import CONTENT_TYPE
 from cse.service.outcome import MEDIA_TYPES, Outcome
+from cse.service.page_files import add_page
+from cse.service.preview import read_preview
 from cse.service.request import read_request
 from cse.service.service import Service
 from cse.service.settings import MB, Settings
@@ -32,8 +33,11 @@ _WORK_ERRORS = (
     "invalid_request", "upload_timeout", "body_too_large", "audio_too_long", "invalid_audio", "invalid_history",
     "missing_cue", "target_absent", "internal", "worker_died", "unsupported_format", "busy", "shutting_down",
 )  # fmt: skip
+_READ_ERRORS = (
+    "invalid_request", "upload_timeout", "body_too_large", "invalid_history", "internal", "worker_died", "busy",
+    "shutting_down", "time_limit",
+)  # fmt: skip
 _ACCESS_ERRORS = ("unauthorized", "forbidden")
-_PAGE = Path(__file__).parent / "page"
 _AUDIO: dict[str, Any] = {"audio/ogg": {}, "audio/wav": {}}
 
 
@@ -72,10 +76,10 @@ def create_app(settings: Settings, loader: Loader) -> FastAPI:
     )
     owner = _owner(Doorkeeper(api_keys=settings.api_keys, allowed_hosts=settings.allowed_hosts))
     _add_extraction(app, service, owner)
+    _add_preview(app, service, owner)
     _add_jobs(app, service, owner)
     _add_operations(app, service, owner)
-    if (_PAGE / "index.html").is_file():
-        app.mount("/", StaticFiles(directory=_PAGE, html=True))
+    add_page(app)
     return app
 
 
@@ -96,8 +100,23 @@ def _add_extraction(app: FastAPI, service: Service, owner: Any) -> None:
             work = service.extract(wanted, ticket, wait_limit_s=service.settings.wait_limit_s)
             outcome = await _while_connected(request, work)
         if wanted.response_format == "json":
-            return await _json(outcome)
+            return await _json(outcome.json)
         return _audio(outcome)
+
+
+def _add_preview(app: FastAPI, service: Service, owner: Any) -> None:
+    @app.post(
+        "/v1/messages/preview",
+        summary="How a conversation is understood, and what is left out of it",
+        response_model=schema.PreviewResult,
+        responses=schema.errors(*_READ_ERRORS, *_ACCESS_ERRORS),
+        openapi_extra=schema.PREVIEW_BODY,
+    )
+    async def preview(request: Request, _: str = owner) -> Response:
+        wanted = await read_preview(request)
+        found = await _while_connected(request, service.preview(wanted))
+        # as ASCII: names in exports may be halves of characters
+        return await _json(lambda: json.dumps(found).encode())
 
 
 def _add_jobs(app: FastAPI, service: Service, owner: Any) -> None:
@@ -221,8 +240,8 @@ async def _gone(request: Request) -> None:
         pass
 
 
-async def _json(outcome: Outcome) -> Response:
-    return Response(await asyncio.to_thread(outcome.json), media_type="application/json")
+async def _json(make: Callable[[], bytes]) -> Response:
+    return Response(await asyncio.to_thread(make), media_type="application/json")
 
 
 def _audio(outcome: Outcome) -> Response:

@@ -13,8 +13,8 @@ import numpy as np
 
 from cse.audio import Recording, read_audio
 from cse.chat import Context
-from cse.errors import InvalidAudioError
-from cse.service.conversation import read_conversation
+from cse.errors import HistoryError, InvalidAudioError
+from cse.service.conversation import inspect_conversation, read_conversation
 from cse.service.messages import Message
 from cse.service.settings import MB, Settings
 
@@ -26,7 +26,8 @@ class Reading:
     Tasks hold `has_history`, `has_enrollment`, and of the conversation `history_format`, `at`, `chat` and `file_name`;
     blobs are the recording and, where they are, the conversation and the enrollment. Answers hold `turns`, the `target`
     where the chat says who sent the note, and for the recording and the enrollment `recordings`, whose samples
-    (float32) are the blobs.
+    (float32) are the blobs. A task that is a `preview` has the conversation as its only blob; its answer
+    is what `Inspection.to_dict` says.
 
     Attributes:
         max_duration_s: The longest recording.
@@ -65,6 +66,25 @@ class Reading:
     def work(self, task: Message, should_stop: Callable[[], bool]) -> Message:
         """Read the audio, then the conversation."""
         _limit(resource.RLIMIT_CPU, int(time.process_time() + self.time_limit_s) + 2, hard=False)
+        return self._preview(task) if task.header.get("preview") else self._read(task)
+
+    def _preview(self, task: Message) -> Message:
+        data, header = bytes(task.blobs[0]), task.header
+        try:
+            inspection = inspect_conversation(
+                data,
+                header["history_format"],
+                at=header["at"],
+                audio=header["file_name"],
+                chat=header["chat"],
+            )
+        except MemoryError:
+            raise HistoryError(
+                f"history: got a chat that takes more than {self.memory_mb:g} MB to read; cut off its old part"
+            ) from None
+        return Message(inspection.to_dict())
+
+    def _read(self, task: Message) -> Message:
         blobs = list(task.blobs)
         try:
             recordings = [self._recording(blobs.pop(0), "file", self.max_duration_s)]

@@ -1,27 +1,21 @@
-"""What a client asks for: a multipart form, read into memory and never onto the disk."""
+"""What a client asks for, out of the form that it sends."""
 
 from __future__ import annotations
 
 import hashlib
-import sys
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from fastapi import Request
-from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect
 
 from cse.service.conversation import HISTORY_FORMATS
 from cse.service.errors import ServiceError
+from cse.service.form import base_name, choice_of, invalid, name_of, read_form
 from cse.service.messages import Message
 
 ResponseFormat = Literal["ogg", "wav", "json"]
 AudioFormat = Literal["ogg", "wav"]
 OnAbsent = Literal["error", "silence", "passthrough", "best"]
-
-_MAX_PARTS = 20
-_MAX_NAME_CHARACTERS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,64 +89,32 @@ class ExtractionRequest:
         return Message({**read.header, **wishes}, read.blobs)
 
 
-class _InMemory(MultiPartParser):
-    """Starlette's parser, which would write files of more than 1 MB to the disk."""
-
-    spool_max_size = sys.maxsize
-
-
 async def read_request(request: Request) -> ExtractionRequest:
     """Receive and check the form of a request.
 
     Raises:
         ServiceError: `invalid_request`, `missing_cue`, `client_gone`, or what the limits of the body say.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "multipart/form-data":
-        raise _invalid(
-            "body", "a form of another type", "multipart/form-data with the recording in the field file"
-        )
-    parser = _InMemory(
-        request.headers,
-        request.stream(),
-        max_files=_MAX_PARTS,
-        max_fields=_MAX_PARTS,
-        max_part_size=sys.maxsize,  # what counts is the whole body
-    )
-    try:
-        form = await parser.parse()
-    except ClientDisconnect:
-        raise ServiceError("client_gone", "the client went away while it was sending") from None
-    except MultiPartException:
-        raise _invalid(
-            "body", "a form that is damaged or has too many fields", "multipart/form-data"
-        ) from None
-    try:
-        recording = form.get("file")
-        file_name = recording.filename if isinstance(recording, UploadFile) else None
-        return _from_fields({name: await _content(form, name) for name in form}, file_name or "")
-    finally:
-        await form.close()
+    return _from_fields(*await read_form(request, _FIELDS))
 
 
-async def _content(form: FormData, name: str) -> bytes:
-    values = form.getlist(name)
-    if len(values) > 1:
-        raise _invalid(name, f"{len(values)} of them", "one")
-    value = values[0]
-    # a lone half of a character cannot come out of a form
-    return await value.read() if isinstance(value, UploadFile) else value.encode()
+def conversation_of(form: dict[str, bytes]) -> tuple[bytes | None, str]:
+    """The conversation as it was sent, None if it was not, and its format.
+
+    Raises:
+        ServiceError: It was sent twice, or in an unknown format.
+    """
+    if "messages" in form and "history" in form:
+        raise invalid("messages", "history too", "only one of them")
+    if "messages" in form:
+        return form["messages"], "turns"
+    return form.get("history"), choice_of(form, "history_format", HISTORY_FORMATS, "auto")
 
 
 def _from_fields(form: dict[str, bytes], file_name: str) -> ExtractionRequest:
-    unknown = form.keys() - _FIELDS
-    if unknown:
-        raise _invalid("body", f"{len(unknown)} unknown fields", f"some of {', '.join(sorted(_FIELDS))}")
     if not form.get("file"):
-        raise _invalid("file", "nothing", "a recording")
-    if "messages" in form and "history" in form:
-        raise _invalid("messages", "history too", "only one of them")
-    history = form.get("messages", form.get("history"))
+        raise invalid("file", "nothing", "a recording")
+    history, history_format = conversation_of(form)
     if history is None and not form.get("enrollment"):
         raise ServiceError(
             "missing_cue",
@@ -161,19 +123,17 @@ def _from_fields(form: dict[str, bytes], file_name: str) -> ExtractionRequest:
         )
     return ExtractionRequest(
         file=form["file"],
-        file_name=file_name.replace("\\", "/").rpartition("/")[2][:_MAX_NAME_CHARACTERS] or None,
+        file_name=base_name(file_name),
         history=history,
-        history_format="turns"
-        if "messages" in form
-        else _choice(form, "history_format", HISTORY_FORMATS, "auto"),
+        history_format=history_format,
         enrollment=form.get("enrollment") or None,
-        at=_name(form, "at"),
-        chat=_name(form, "chat"),
-        target=_name(form, "target"),
-        response_format=_choice(form, "response_format", get_args(ResponseFormat), "json"),
-        audio_format=_choice(form, "audio_format", get_args(AudioFormat), "ogg"),
-        candidate_audio=_choice(form, "candidate_audio", ("false", "true"), "false") == "true",
-        on_absent=_choice(form, "on_absent", get_args(OnAbsent), "error"),
+        at=name_of(form, "at"),
+        chat=name_of(form, "chat"),
+        target=name_of(form, "target"),
+        response_format=choice_of(form, "response_format", get_args(ResponseFormat), "json"),
+        audio_format=choice_of(form, "audio_format", get_args(AudioFormat), "ogg"),
+        candidate_audio=choice_of(form, "candidate_audio", ("false", "true"), "false") == "true",
+        on_absent=choice_of(form, "on_absent", get_args(OnAbsent), "error"),
     )
 
 
@@ -181,21 +141,3 @@ _FIELDS = frozenset(
     {"file", "messages", "history", "history_format", "at", "chat", "enrollment", "target"}
     | {"response_format", "audio_format", "candidate_audio", "on_absent"}
 )
-
-
-def _choice(form: dict[str, bytes], name: str, choices: tuple[str, ...], default: str) -> Any:
-    value = form.get(name, default.encode()).decode("utf-8", "replace")
-    if value not in choices:
-        raise _invalid(name, "another value", f"one of {', '.join(choices)}")
-    return value
-
-
-def _name(form: dict[str, bytes], field: str) -> str | None:
-    name = " ".join(form.get(field, b"").decode("utf-8", "replace").split())
-    if len(name) > _MAX_NAME_CHARACTERS:
-        raise _invalid(field, f"{len(name)} characters", f"at most {_MAX_NAME_CHARACTERS}")
-    return name or None
-
-
-def _invalid(field: str, got: str, expected: str) -> ServiceError:
-    return ServiceError("invalid_request", f"{field}: got {got}, expected {expected}")

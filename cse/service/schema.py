@@ -30,6 +30,33 @@ _FOUND: dict[str, Any] = {
     "warnings": [],
     "audio": {"format": "ogg", "data": "T2dnUw…"},
 }
+_UNDERSTOOD: dict[str, Any] = {
+    "format": "whatsapp",
+    "chats": [
+        {
+            "id": None,
+            "name": None,
+            "messages": 3,
+            "first": "2024-03-01T14:05:33",
+            "last": "2024-03-01T14:06:01",
+            "people": {"Ana": 2, "Ben": 1},
+            "kinds": {"text": 2, "voice": 1},
+            "voice_notes": [
+                {"id": "3", "time": "2024-03-01T14:06:01", "sender": "Ana", "attachment": "note.opus"}
+            ],
+        }
+    ],
+    "more_chats": 0,
+    "context": {
+        "turns": [
+            {"speaker": "Ana", "text": "Where shall we meet?", "time": "2024-03-01T14:05:33"},
+            {"speaker": "Ben", "text": "At the station?", "time": "2024-03-01T14:05:58"},
+        ],
+        "note": {"id": "3", "time": "2024-03-01T14:06:01", "sender": "Ana", "attachment": "note.opus"},
+        "target": "Ana",
+        "dropped": {},
+    },
+}
 
 
 class Audio(BaseModel):
@@ -93,6 +120,56 @@ class ErrorBody(BaseModel):
     error: ErrorDetail
 
 
+class VoiceNote(BaseModel):
+    """A voice note in a chat; `id`, `attachment` or `time` name it as `at`."""
+
+    id: str | None
+    time: str | None
+    sender: str | None
+    attachment: str | None
+
+
+class ChatBody(BaseModel):
+    """One chat of an export."""
+
+    id: str | None
+    name: str | None
+    messages: int = Field(description="Everything counted")
+    first: str | None = Field(description="Time of the first message")
+    last: str | None
+    people: dict[str, int] = Field(description="How many messages each wrote")
+    kinds: dict[str, int]
+    voice_notes: list[VoiceNote] = Field(description="The last ones")
+
+
+class TurnBody(BaseModel):
+    """A message as it is understood; what `messages` of an extraction takes."""
+
+    speaker: str | None
+    text: str
+    time: str | None
+
+
+class ContextBody(BaseModel):
+    """What a voice note continues."""
+
+    turns: list[TurnBody] = Field(description="Oldest first, the last thousand")
+    note: VoiceNote | None = Field(description="The voice note, where the chat has it")
+    target: str | None = Field(description="Who sent it")
+    dropped: dict[str, int] = Field(description="How many messages were left out, by reason")
+
+
+class PreviewResult(BaseModel):
+    """How a conversation is understood."""
+
+    model_config = ConfigDict(json_schema_extra={"example": _UNDERSTOOD})
+
+    format: str
+    chats: list[ChatBody]
+    more_chats: int = Field(description="After the first thousand")
+    context: ContextBody | None = Field(description="Null where there are several chats and none was named")
+
+
 class JobBody(BaseModel):
     """A job; times are seconds since 1970."""
 
@@ -124,26 +201,29 @@ def _text(description: str, **more: Any) -> dict[str, Any]:
     return {"type": "string", "description": description, **more}
 
 
+_CONVERSATION = {
+    "messages": _text(
+        'JSON: a list of {"speaker", "text"} or OpenAI-style {"role", "content"}, oldest first',
+        examples=[_MESSAGES],
+    ),
+    "history": _text(
+        "Instead of messages: the conversation as text, one turn a line; or a chat export, as the file the app "
+        "wrote. What follows the voice note in it is not looked at.",
+        examples=["Ana: Where shall we meet?\nBen: At the station?"],
+    ),
+    "history_format": _text("Of history", enum=list(HISTORY_FORMATS), default="auto"),
+    "at": _text(
+        "The voice note in the export, by its file name, id or time (else the one called like file, else the end)"
+    ),
+    "chat": _text("Name or id of the chat, where the export has several"),
+}
 _FORM = {
     "type": "object",
     "required": ["file"],
     "additionalProperties": False,
     "properties": {
         "file": _text("The recording: OGG/Opus, WAV, FLAC, MP3, m4a, AAC, AMR, webm, CAF", format="binary"),
-        "messages": _text(
-            'JSON: a list of {"speaker", "text"} or OpenAI-style {"role", "content"}, oldest first',
-            examples=[_MESSAGES],
-        ),
-        "history": _text(
-            "Instead of messages: the conversation as text, one turn a line; or a chat export, as the file the app "
-            "wrote. What follows the voice note in it is not looked at.",
-            examples=["Ana: Where shall we meet?\nBen: At the station?"],
-        ),
-        "history_format": _text("Of history", enum=list(HISTORY_FORMATS), default="auto"),
-        "at": _text(
-            "The voice note in the export, by its file name, id or time (else the one called like file, else the end)"
-        ),
-        "chat": _text("Name or id of the chat, where the export has several"),
+        **_CONVERSATION,
         "target": _text(
             "Who is speaking, as named in the conversation (default: who sent the note, where the export says so)",
             examples=["Ana"],
@@ -182,6 +262,31 @@ EXTRACTION_BODY: dict[str, Any] = {
                         "summary": "A voice note and a sample of the wanted voice",
                         "value": {"file": "(note.ogg)", "enrollment": "(ana.wav)", "response_format": "ogg"},
                     },
+                },
+            }
+        },
+    }
+}
+
+
+PREVIEW_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        **_CONVERSATION,
+                        "file_name": _text("What the recording is called, by which the note is found"),
+                    },
+                },
+                "examples": {
+                    "chat": {
+                        "summary": "A chat as text",
+                        "value": {"history": "Ana: Where shall we meet?\nBen: At the station?"},
+                    }
                 },
             }
         },

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+from typing import Any
 
 from cse.service.admission import Admission, Budget, Ticket
 from cse.service.errors import ServiceError
@@ -13,6 +14,7 @@ from cse.service.jobs import Jobs
 from cse.service.metrics import Metrics
 from cse.service.outcome import Outcome
 from cse.service.pool import WorkerPool
+from cse.service.preview import PreviewRequest
 from cse.service.reading import Reading
 from cse.service.request import ExtractionRequest
 from cse.service.settings import MB, Settings
@@ -114,3 +116,15 @@ class Service:
         self.metrics.audio_seconds.inc(answer.header["duration_s"])
         self.metrics.abstained.inc(bool(answer.header["abstained"]))
         return Outcome(request, answer)
+
+    async def preview(self, request: PreviewRequest) -> dict[str, Any]:
+        """Tell how a conversation is understood: as in `Inspection.to_dict`.
+
+        It takes a place but waits for no turn, because extractions leave the readers idle for most of their time.
+
+        Raises:
+            ServiceError: What the reader says; `busy`, `time_limit`, `worker_died`.
+        """
+        with self.admission.enter():
+            deadline = asyncio.get_running_loop().time() + self.settings.time_limit_s
+            return (await self.readers.run(request.reading(), deadline=deadline)).header
