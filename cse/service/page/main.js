@@ -1,0 +1,95 @@
+// The page: what is entered on the one side, what the service finds on the other.
+
+import { Api, ServiceError } from "./api.js";
+import { Chat } from "./chat.js";
+import { byId, say } from "./dom.js";
+import { offerPresets } from "./presets.js";
+import { Result } from "./result.js";
+import { VoiceInput } from "./voice_input.js";
+import { errorInWords } from "./words.js";
+
+const api = new Api(() => byId("api-key").value.trim());
+const chat = new Chat(api);
+const result = new Result(byId("found"));
+const note = new VoiceInput({
+  area: byId("note"), record: byId("record"), input: byId("recording"), meter: byId("level"), error: byId("note-error"),
+  holder: byId("mixture"), name: "the recording", onChange: ({ file }) => chat.setRecordingName(file?.name),
+});
+const sample = new VoiceInput({
+  area: byId("sample"), record: byId("record-sample"), input: byId("enrollment"), meter: byId("sample-level"),
+  error: byId("sample-error"), holder: byId("sample-player"), name: "the voice sample", onChange: () => {},
+});
+let stop = null;
+
+async function extract() {
+  stop?.abort();
+  const signal = (stop = new AbortController()).signal;
+  working(true);
+  try {
+    await chat.settled();
+    const turns = chat.turns;
+    if (!note.file) throw new ServiceError("no_recording", "");
+    if (!turns.length && !sample.file) throw new ServiceError("missing_cue", "");
+    const answer = await api.extract({ recording: note.file, turns, target: chat.target, enrollment: sample.file }, signal);
+    await result.show(answer, note, turns);
+    byId("result").hidden = false;
+    say(byId("status"), `Done: ${byId("headline").textContent}.`);
+    byId("result-title").focus();
+  } catch (error) {
+    if (error.name !== "AbortError") say(byId("error"), errorInWords(error));
+    say(byId("status"), error.name === "AbortError" ? "Cancelled." : "");
+  } finally {
+    if (stop?.signal === signal) working(false);
+  }
+}
+
+let ticking = null;
+
+function working(busy) {
+  clearInterval(ticking);
+  byId("extract").disabled = busy;
+  byId("cancel").hidden = byId("working").hidden = !busy;
+  byId("form").setAttribute("aria-busy", busy);
+  if (!busy) return;
+  const started = performance.now();
+  const tick = () => (byId("elapsed").textContent = `${Math.round((performance.now() - started) / 1000)} s`);
+  tick();
+  ticking = setInterval(tick, 500);
+  say(byId("error"), null);
+  say(byId("status"), "The service is listening to the recording…");
+}
+
+async function usePreset({ recording, chat: conversation, enrollment }) {
+  stop?.abort();
+  await note.take(recording);
+  await sample.take(enrollment);
+  byId("more").open ||= Boolean(enrollment);
+  await chat.take(conversation ?? "");
+  await extract();
+}
+
+async function greet() {
+  try {
+    const model = await api.model();
+    byId("service").prepend(`Model: ${model.id}. `);
+  } catch (error) {
+    if (error.code === "unauthorized") byId("more").open = true;
+    say(byId("error"), errorInWords(error));
+  }
+}
+
+byId("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  extract();
+});
+byId("cancel").addEventListener("click", () => {
+  stop?.abort();
+  byId("extract").disabled = false;
+  byId("extract").focus();
+});
+for (const type of ["dragover", "drop"]) {
+  // a file beside the fields must not take the place of the page
+  addEventListener(type, (event) => event.preventDefault());
+}
+offerPresets(byId("presets"), usePreset, (error) => say(byId("error"), errorInWords(error)));
+greet();
