@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench recipe env clean
+.PHONY: help demo test lint bench recipe ondevice env clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -25,6 +25,8 @@ demo: $(STAMP) ## the main job, offline: makes a two-talker voice note with its 
 
 test: lint ## lint, types, doctests and tests, the mini recipe's --quick run included
 	@egs/utils/install_flite.sh || echo "go on without it: the tests that need flite are skipped"
+	@test -f cse/ondevice/browser_files/manifest.json || $(BIN)/cse export browser || \
+	    echo "go on without it: the tests of the model in a browser are skipped"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(TEST_WORKERS) -m "not benchmark and not recipe"
 	$(BIN)/python -m pytest -q -m "recipe and not benchmark" tests/egs
 
@@ -37,6 +39,9 @@ bench: $(STAMP) ## speed and memory on this machine
 
 recipe: $(STAMP) ## the mini recipe in full (half an hour on two cores); RECIPE=name runs another, RECIPE_OPTIONS="--quick"
 	PATH="$(abspath $(BIN)):$$PATH" egs/$(RECIPE)/run.sh $(RECIPE_OPTIONS)
+
+ondevice: $(STAMP) ## the model for the page of the service, to run in the browser (fetches onnxruntime-web by npm)
+	$(BIN)/cse export browser
 
 env: $(STAMP)
 

@@ -1,4 +1,4 @@
-"""What voices are compared with after the network, by name: it goes into exported files, for programs in other languages."""
+"""What voices are compared with after the network, by name: in exported files, for programs in other languages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cse.models.talker_tracks import COMPARED_ABOVE_DB
 
 
 def thresholds() -> dict[str, float]:
-    """The numbers of `cse.models.levels`, `cse.models.found_talkers` and `cse.models.talker_tracks`, which explain them.
+    """The numbers of `levels`, `found_talkers` and `talker_tracks` in `cse.models`, which explain them.
 
     >>> thresholds()["silent_below_db"]
     20.0

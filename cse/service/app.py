@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from cse.service import schema
 from cse.service.auth import Doorkeeper
+from cse.service.browser_files import add_browser_files
 from cse.service.errors import STATUS, ServiceError
 from cse.service.extracting import Loader
 from cse.service.guard import Guard
@@ -79,6 +80,7 @@ def create_app(settings: Settings, loader: Loader) -> FastAPI:
     _add_preview(app, service, owner)
     _add_jobs(app, service, owner)
     _add_operations(app, service, owner)
+    add_browser_files(app)
     add_page(app)
     return app
 
