@@ -5,11 +5,13 @@ import { Turns } from "./turns.js";
 import { errorInWords, understood } from "./words.js";
 
 const PAUSE_MS = 400; // after the last key
+const LONGEST_TEXT_BYTES = 50_000;
 const END = "end"; // of the chat, instead of a voice note in it
 
 export class Chat {
   #api;
   #file = null; // an export, instead of what stands in the field
+  #placeholder; // says which file is meant
   #recordingName = null;
   #turns;
   #preview = null;
@@ -21,8 +23,11 @@ export class Chat {
     this.#api = api;
     this.#turns = new Turns(byId("turns"));
     this.text = byId("chat-text");
+    const example = this.text.placeholder;
+    this.#placeholder = () => (this.text.placeholder = this.#file ? `(the file ${this.#file.name})` : example);
     this.text.addEventListener("input", () => {
       this.#file = null;
+      this.#placeholder();
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#read({}), PAUSE_MS);
     });
@@ -56,13 +61,13 @@ export class Chat {
     await this.#done;
   }
 
-  /** Use an export or a text. */
-  take(fileOrText) {
-    const text = typeof fileOrText === "string";
-    this.#file = text ? null : fileOrText;
-    this.text.value = text ? fileOrText : "";
-    this.text.placeholder = text ? "" : `(the file ${fileOrText.name})`;
-    return this.#read({});
+  /** Use an export; null takes it away. A short text can be edited. */
+  async take(file) {
+    const text = file && (await shortText(file));
+    this.#file = text === null ? file : null;
+    this.text.value = text ?? "";
+    this.#placeholder();
+    await this.#read({});
   }
 
   /** The recording has this name now: it may be in the chat. */
@@ -146,6 +151,17 @@ export class Chat {
       ...[...people].map((person) => element("option", { value: person }, person)),
     );
     byId("target").value = context?.target ?? "";
+  }
+}
+
+/** The words of a file that fits into the field; null for others. */
+async function shortText(file) {
+  if (file.size > LONGEST_TEXT_BYTES) return null;
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
+    return text.includes("\0") ? null : text.trimEnd();
+  } catch {
+    return null; // a ZIP, or text of another encoding: the service knows more of them
   }
 }
 

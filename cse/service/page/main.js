@@ -36,8 +36,8 @@ async function extract() {
     say(byId("status"), `Done: ${byId("headline").textContent}.`);
     byId("result-title").focus();
   } catch (error) {
-    if (error.name !== "AbortError") say(byId("error"), errorInWords(error));
     say(byId("status"), error.name === "AbortError" ? "Cancelled." : "");
+    if (error.name !== "AbortError") complain(error);
   } finally {
     if (stop?.signal === signal) working(false);
   }
@@ -63,8 +63,8 @@ async function usePreset({ recording, chat: conversation, enrollment }) {
   stop?.abort();
   await note.take(recording);
   await sample.take(enrollment);
-  byId("more").open ||= Boolean(enrollment);
-  await chat.take(conversation ?? "");
+  byId("sample").open ||= Boolean(enrollment);
+  await chat.take(conversation);
   await extract();
 }
 
@@ -73,9 +73,15 @@ async function greet() {
     const model = await api.model();
     byId("service").prepend(`Model: ${model.id}. `);
   } catch (error) {
-    if (error.code === "unauthorized") byId("more").open = true;
-    say(byId("error"), errorInWords(error));
+    complain(error);
   }
+}
+
+function complain(error) {
+  say(byId("error"), errorInWords(error));
+  if (error.code !== "unauthorized") return;
+  byId("access").hidden = false;
+  byId("api-key").focus();
 }
 
 byId("form").addEventListener("submit", (event) => {
@@ -91,5 +97,5 @@ for (const type of ["dragover", "drop"]) {
   // a file beside the fields must not take the place of the page
   addEventListener(type, (event) => event.preventDefault());
 }
-offerPresets(byId("presets"), usePreset, (error) => say(byId("error"), errorInWords(error)));
+offerPresets(byId("presets"), usePreset, complain);
 greet();

@@ -3,7 +3,7 @@
 import { analyse, draw } from "./spectrogram.js";
 import { RATE_HZ } from "./sound.js";
 import { element } from "./dom.js";
-import { seconds } from "./words.js";
+import { clock } from "./words.js";
 
 let playing = null; // one at a time, so that voices can be compared
 
@@ -28,7 +28,8 @@ export class Player {
     if (samples) {
       const canvas = element("canvas", { role: "img", "aria-label": `Spectrogram of ${name}` });
       draw(canvas, spectrogram ?? analyse(samples, RATE_HZ), referenceDb);
-      picture.append(canvas, this.playhead, this.position);
+      const axis = element("span", { class: "axis", "aria-hidden": "true" }, "8 kHz");
+      picture.append(canvas, axis, this.playhead, this.position);
     } else {
       picture.append(element("p", { class: "hint" }, "This browser cannot show this kind of audio; the service may read it all the same."));
     }
@@ -79,7 +80,9 @@ export class Player {
     this.position.value = Math.round(1000 * share);
     this.position.setAttribute("aria-valuetext", `${this.audio.currentTime.toFixed(1)} s of ${duration.toFixed(1)} s`);
     this.playhead.style.left = `${100 * share}%`;
-    this.time.textContent = `${seconds(this.audio.currentTime)} / ${seconds(duration)}`;
+    this.time.textContent = duration < 60
+      ? `${this.audio.currentTime.toFixed(1)} / ${duration.toFixed(1)} s`
+      : `${clock(this.audio.currentTime)} / ${clock(duration)}`;
   }
 
   #duration() {

@@ -112,7 +112,8 @@ function decided(values, turns) {
     fill.style.width = `${(50 * Math.abs(value)) / largest}%`;
     return element("tr", {},
       element("th", { scope: "row" }, turn.speaker ? element("b", {}, `${turn.speaker} `) : null, turn.text),
-      element("td", { class: "amount" }, element("span", { class: "bar two", "aria-hidden": "true" }, fill), element("span", { class: "number" }, signed(value))));
+      element("td", { class: "amount" }, element("div", {},
+        element("span", { class: "bar two", "aria-hidden": "true" }, fill), element("span", { class: "number" }, signed(value)))));
   });
   return element("section", { class: "card" },
     element("h3", {}, "Which messages decided"),
@@ -128,7 +129,7 @@ function download(answer, player) {
 }
 
 function facts({ model, duration_s: durationS, real_time_factor: factor, context_turns: turns, warnings }) {
-  const line = `${model}: ${durationS.toFixed(1)} s of audio in ${(factor * durationS).toFixed(1)} s, by ${plural(turns, "message")}.`;
+  const line = `${model}: ${durationS.toFixed(1)} s of audio in ${(factor * durationS).toFixed(1)} s, with ${plural(turns, "message")} of context.`;
   return element("div", { class: "facts" }, element("p", { class: "hint" }, line),
     warnings.length ? element("ul", { class: "warnings" }, ...warnings.map((warning) => element("li", {}, warning))) : null);
 }

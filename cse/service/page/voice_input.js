@@ -5,7 +5,7 @@ import { Player } from "./player.js";
 import { Recorder } from "./recorder.js";
 import { analyse, loudestDb } from "./spectrogram.js";
 import { RATE_HZ, decode, wavFile } from "./sound.js";
-import { errorInWords, seconds } from "./words.js";
+import { errorInWords, clock } from "./words.js";
 
 export class VoiceInput {
   file = null; // as it is sent
@@ -73,7 +73,7 @@ export class VoiceInput {
       }
       record.disabled = true; // the browser may be asking for permission
       await this.#recorder.start((passed, level) => {
-        record.textContent = `Stop (${seconds(passed)})`;
+        record.textContent = `Stop (${clock(passed)})`;
         meter.value = level;
       });
       record.textContent = "Stop (0:00)";

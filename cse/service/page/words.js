@@ -1,7 +1,7 @@
 // What the page says about errors, numbers and what was left out. The lines of the service itself follow the summary.
 
 const ERRORS = {
-  unauthorized: "The service asks for an API key. Enter it below “More”.",
+  unauthorized: "The service asks for an API key. Enter it, and try again.",
   forbidden: "The service does not take requests of this page under this address.",
   body_too_large: "This is too large for the service. Export the chat without media, or send a shorter recording.",
   audio_too_long: "This recording is too long for the service.",
@@ -36,7 +36,7 @@ export function likelihood(probability) {
 /** Never quite sure, in either way. */
 export const percent = (probability) => `${Math.min(99, Math.max(1, Math.round(100 * probability)))} %`;
 
-export const seconds = (value) => `${Math.floor(value / 60)}:${String(Math.floor(value % 60)).padStart(2, "0")}`;
+export const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 
 export const plural = (count, one, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 

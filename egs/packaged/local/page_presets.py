@@ -51,31 +51,31 @@ Mia: And what did the doctor say?
 PRESETS = (
     {
         "title": "When does the train leave?",
-        "about": "Two people talk at once; the chat is about a train.",
+        "about": "Two people at once. The chat is about a train.",
         "recording": "note.ogg",
         "chat": "train.txt",
     },
     {
         "title": "Same recording, other chat",
-        "about": "Not a byte of the recording is different, but the chat is about a doctor: the other voice comes out.",
+        "about": "Now the chat is about a doctor: the other voice comes out.",
         "recording": "note.ogg",
         "chat": "doctor.txt",
     },
     {
         "title": "A WhatsApp export",
-        "about": "The file as the phone writes it. The note is found by its name, and what follows it is not read.",
+        "about": "As the phone writes it. The note is found by its name.",
         "recording": "PTT-20240321-WA0012.ogg",
         "chat": "whatsapp.txt",
     },
     {
         "title": "A chat that does not help",
-        "about": "Neither voice continues it, and the answer says so.",
+        "about": "Neither voice continues it, and the page says so.",
         "recording": "note.ogg",
         "chat": "small_talk.txt",
     },
     {
         "title": "A voice sample instead",
-        "about": "No chat at all: a few seconds of the wanted voice alone.",
+        "about": "No chat, but a few seconds of the wanted voice alone.",
         "recording": "note.ogg",
         "enrollment": "sample.ogg",
     },
