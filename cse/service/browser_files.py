@@ -8,10 +8,10 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from cse.ondevice.browser import FILES, MANIFEST
-from cse.service.page_files import PageFiles
 
 _MEDIA_TYPES = {
     # systems may know other ones or none, and browsers compile and run files of these only
@@ -20,15 +20,21 @@ _MEDIA_TYPES = {
     ".onnx": "application/octet-stream",
     ".json": "application/json",
 }
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",  # asks each time whether there is a newer one
+    "Vary": "Accept-Encoding",
+}
 
 
-class BrowserFiles(PageFiles):
+class BrowserFiles(StaticFiles):
     """The folder of `cse export browser`, in which most files are there compressed by gzip as well."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """A file, compressed where that is there and asked for."""
         response = await super().get_response(path, scope)
-        response.headers["Vary"] = "Accept-Encoding"
+        response.headers.update(_HEADERS)
         return response
 
     def file_response(
