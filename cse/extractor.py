@@ -192,7 +192,7 @@ class Extractor:
         turns = turns_of(
             history, audio=os.path.basename(audio) if isinstance(audio, str | os.PathLike) else None
         )
-        voice = None if enrollment is None else _read_enrollment(enrollment, sample_rate)
+        voice = None if enrollment is None else read_enrollment(enrollment, sample_rate)
         warnings = list(original.warnings)
         if not turns and voice is None:
             warnings.append(
@@ -352,7 +352,8 @@ def _chooser(
     )
 
 
-def _read_enrollment(source: Enrollment, sample_rate: int | None) -> Recording | SpeakerEmbedding:
+def read_enrollment(source: Enrollment, sample_rate: int | None) -> Recording | SpeakerEmbedding:
+    """A sample of the wanted voice, read where it is none yet; `sample_rate` in Hz is that of an array or tensor."""
     if isinstance(source, SpeakerEmbedding):
         return source
     encoded = isinstance(source, str | bytes | Path | os.PathLike) or hasattr(source, "read")

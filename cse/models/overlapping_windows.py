@@ -112,7 +112,7 @@ def levelled(estimates: np.ndarray, mixture: np.ndarray) -> np.ndarray:
 
 
 def level_products(estimates: np.ndarray, mixture: np.ndarray) -> np.ndarray:
-    """What `level_gains` needs of a stretch of estimates (S, T) and mixture (T,): (S, S + 1); those of stretches add up."""
+    """What `level_gains` needs of a stretch of estimates (S, T) and mixture (T,): (S, S + 1), to be added up."""
     exact = estimates.astype(np.float64)
     products: np.ndarray = exact @ np.vstack([exact, mixture]).T
     return products
