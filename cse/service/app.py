@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
+from cse.ondevice.browser import FILES, MANIFEST
 from cse.service import schema
 from cse.service.auth import Doorkeeper
 from cse.service.browser_files import add_browser_files
@@ -81,7 +82,7 @@ def create_app(settings: Settings, loader: Loader) -> FastAPI:
     _add_jobs(app, service, owner)
     _add_operations(app, service, owner)
     add_browser_files(app)
-    add_page(app)
+    add_page(app, webassembly=_on_device() is not None)
     return app
 
 
@@ -189,14 +190,18 @@ def _add_jobs(app: FastAPI, service: Service, owner: Any) -> None:
 
 def _add_operations(app: FastAPI, service: Service, owner: Any) -> None:
     @app.get(
-        "/v1/models", summary="The model", response_model=schema.ModelsBody, responses=schema.errors("busy")
+        "/v1/models",
+        summary="The model",
+        response_model=schema.ModelsBody,
+        response_model_exclude_none=True,
+        responses=schema.errors("busy"),
     )
     async def models(_: str = owner) -> dict[str, Any]:
         loaded = service.extractors.description
         if loaded is None:
             raise ServiceError("busy", "the model is still being loaded; try again", retry_after_s=5)
         model = {"id": loaded["name"], "talkers": loaded["talkers"], "sample_rate": loaded["sample_rate"]}
-        return {"data": [model]}
+        return {"data": [{**model, "on_device": _on_device()}]}
 
     @app.get("/healthz", summary="Whether the process is alive")
     async def healthz() -> dict[str, str]:
@@ -212,6 +217,11 @@ def _add_operations(app: FastAPI, service: Service, owner: Any) -> None:
     @app.get("/metrics", summary="For Prometheus", response_class=Response)
     async def metrics(_: str = owner) -> Response:
         return Response(service.metrics.text(), media_type=CONTENT_TYPE)
+
+
+def _on_device() -> str | None:
+    """Where the model for browsers is described, if there is one; relative to the page."""
+    return f"ondevice/{MANIFEST}" if (FILES / MANIFEST).is_file() else None
 
 
 def _owner(doorkeeper: Doorkeeper) -> Any:

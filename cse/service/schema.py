@@ -188,6 +188,9 @@ class ModelBody(BaseModel):
     object: Literal["model"] = "model"
     talkers: int = Field(description="How many voices in a recording it was made for")
     sample_rate: int = Field(description="In Hz, of its estimates; recordings may have any")
+    on_device: str | None = Field(
+        None, description="Where a model for browsers is described, where the service has one"
+    )
 
 
 class ModelsBody(BaseModel):

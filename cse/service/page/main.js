@@ -3,6 +3,7 @@
 import { Api, ServiceError } from "./api.js";
 import { Chat } from "./chat.js";
 import { byId, say } from "./dom.js";
+import { InBrowser } from "./in_browser.js";
 import { offerPresets } from "./presets.js";
 import { Result } from "./result.js";
 import { VoiceInput } from "./voice_input.js";
@@ -19,6 +20,7 @@ const sample = new VoiceInput({
   area: byId("sample"), record: byId("record-sample"), input: byId("enrollment"), meter: byId("sample-level"),
   error: byId("sample-error"), holder: byId("sample-player"), name: "the voice sample", onChange: () => {},
 });
+let inBrowser = null;
 let stop = null;
 
 async function extract() {
@@ -27,11 +29,8 @@ async function extract() {
   working(true);
   try {
     await chat.settled();
-    const turns = chat.turns;
     if (!note.file) throw new ServiceError("no_recording", "");
-    if (!turns.length && !sample.file) throw new ServiceError("missing_cue", "");
-    const answer = await api.extract({ recording: note.file, turns, target: chat.target, enrollment: sample.file }, signal);
-    await result.show(answer, note, turns);
+    await (byId("in-browser").checked ? separateHere(signal) : extractThere(signal));
     byId("result").hidden = false;
     say(byId("status"), `Done: ${byId("headline").textContent}.`);
     byId("result-title").focus();
@@ -43,6 +42,19 @@ async function extract() {
   }
 }
 
+async function extractThere(signal) {
+  const turns = chat.turns;
+  if (!turns.length && !sample.file) throw new ServiceError("missing_cue", "");
+  const answer = await api.extract({ recording: note.file, turns, target: chat.target, enrollment: sample.file }, signal);
+  await result.show(answer, note, turns);
+}
+
+async function separateHere(signal) {
+  say(byId("status"), "This browser is taking the recording apart…");
+  const separated = await inBrowser.separate(note.file, (words) => (byId("progress").textContent = words), signal);
+  await result.showSeparated(separated, note);
+}
+
 let ticking = null;
 
 function working(busy) {
@@ -50,6 +62,7 @@ function working(busy) {
   byId("extract").disabled = busy;
   byId("cancel").hidden = byId("working").hidden = !busy;
   byId("form").setAttribute("aria-busy", busy);
+  byId("progress").textContent = "";
   if (!busy) return;
   const started = performance.now();
   const tick = () => (byId("elapsed").textContent = `${Math.round((performance.now() - started) / 1000)} s`);
@@ -72,6 +85,9 @@ async function greet() {
   try {
     const model = await api.model();
     byId("service").prepend(`Model: ${model.id}. `);
+    if (!model.on_device) return;
+    inBrowser = new InBrowser(model.on_device);
+    byId("on-device").hidden = false;
   } catch (error) {
     complain(error);
   }

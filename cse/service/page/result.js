@@ -38,14 +38,14 @@ export class Result {
     for (const [index, candidate] of answer.candidates.entries()) {
       voices.push(await this.#voice(candidate, index, index === chosen, answer, note));
     }
-    const mixture = this.#own(new Player({
-      name: "the recording", file: note.playable, samples: note.samples, referenceDb: note.referenceDb, spectrogram: note.spectrogram,
-    }));
+    const mixture = this.#mixture(note);
+    const sure = isSure(answer);
     this.#holder.replaceChildren(
       verdict(answer, turns.length),
       element("div", { class: "columns" },
         element("section", { class: "card" }, element("h3", {}, "The recording"), mixture.element),
-        element("section", { class: "card best" }, element("h3", {}, "The extracted voice"), estimate.element, download(answer, estimate))),
+        element("section", { class: "card best" }, element("h3", {}, sure ? "The extracted voice" : "My best guess"), estimate.element,
+          saving(estimate, `voice.${answer.audio.format}`))),
       legend(),
       element("section", { class: "card" }, element("h3", {}, plural(answer.candidates.length, "voice was heard", "voices were heard")), element("div", { class: "voices" }, ...voices)),
       ...(answer.turn_attribution ? [decided(answer.turn_attribution, turns)] : []),
@@ -53,11 +53,42 @@ export class Result {
     );
   }
 
+  /**
+   * Show voices that this browser has separated: nothing has compared them with the chat.
+   * @param {{voices: File[], seconds: number}} separated
+   * @param note the recording, a VoiceInput
+   */
+  async showSeparated({ voices, seconds }, note) {
+    this.clear();
+    const mixture = this.#mixture(note);
+    const cards = [];
+    for (const [index, file] of voices.entries()) {
+      const player = await this.#player(`voice ${index + 1}`, file, note);
+      cards.push(element("article", { class: "voice", "aria-label": `voice ${index + 1}` },
+        element("h4", {}, `Voice ${index + 1}`), player.element, saving(player, file.name)));
+    }
+    this.#holder.replaceChildren(
+      element("div", { class: "verdict" },
+        element("p", { class: "headline", id: "headline" }, `${plural(voices.length, "voice")}, separated in this browser`),
+        element("p", {}, "The recording has not left this device. Which voice continues the chat only the service can tell; listen for yourself.")),
+      element("section", { class: "card" }, element("h3", {}, "The recording"), mixture.element),
+      legend(),
+      element("section", { class: "card" }, element("h3", {}, plural(voices.length, "voice was heard", "voices were heard")), element("div", { class: "voices" }, ...cards)),
+      element("p", { class: "hint" }, `${seconds.toFixed(1)} s of work in this browser.`),
+    );
+  }
+
+  #mixture(note) {
+    return this.#own(new Player({
+      name: "the recording", file: note.playable, samples: note.samples, referenceDb: note.referenceDb, spectrogram: note.spectrogram,
+    }));
+  }
+
   async #voice(candidate, index, isChosen, answer, note) {
     const name = `voice ${index + 1}`;
     const player = candidate.audio ? await this.#player(name, audioFile(candidate.audio, `voice${index + 1}`), note) : null;
     return element("article", { class: isChosen ? "voice chosen" : "voice", "aria-label": isChosen ? `${name}, the chosen one` : name },
-      element("h4", {}, `Voice ${index + 1}`, isChosen ? element("span", { class: "tag" }, answer.abstained ? "best guess" : "chosen") : null),
+      element("h4", {}, `Voice ${index + 1}`, isChosen ? element("span", { class: "tag" }, isSure(answer) ? "chosen" : "best guess") : null),
       probabilityBar(candidate.probability, `continues the chat: ${likelihood(candidate.probability)}`),
       element("blockquote", {}, candidate.transcript ?? "(not transcribed)"),
       player?.element);
@@ -79,9 +110,11 @@ function chosenOf({ candidates }) {
   return candidates.reduce((best, { probability }, index) => (probability > candidates[best].probability ? index : best), 0);
 }
 
+const isSure = ({ abstained, target_present: present }) => present && !abstained;
+
 function verdict(answer, turns) {
-  const { probability, abstained, target_present: present, talkers } = answer;
-  const sure = present && !abstained;
+  const { probability, target_present: present, talkers } = answer;
+  const sure = isSure(answer);
   const words = likelihood(probability);
   const headline = sure ? `${words[0].toUpperCase()}${words.slice(1)} the voice that continues this chat` : "I am not sure";
   const why = !present
@@ -124,8 +157,8 @@ function decided(values, turns) {
 
 const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
 
-function download(answer, player) {
-  return element("p", {}, element("a", { class: "button", href: player.url, download: `voice.${answer.audio.format}` }, "Save the voice"));
+function saving(player, name) {
+  return element("p", {}, element("a", { class: "button", href: player.url, download: name }, "Save the voice"));
 }
 
 function facts({ model, duration_s: durationS, real_time_factor: factor, context_turns: turns, warnings }) {

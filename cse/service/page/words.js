@@ -16,6 +16,8 @@ const ERRORS = {
   worker_died: "The work on this recording crashed. Please try again.",
   internal: "Something went wrong in the service. Please try again.",
   unreachable: "The service does not answer. Is it running, and are you online?",
+  not_decodable: "This browser cannot decode the recording. The service may: switch off “in this browser”.",
+  no_model: "The model could not be loaded into this browser.",
   no_recording: "First record a voice note, choose a file, or try an example.",
   no_microphone: "No microphone can be used: there is none, or this page may not.",
 };
