@@ -138,9 +138,9 @@ def test_routes_that_are_not_there(service):
 def test_operations(service):
     assert service.get("/healthz").json() == {"status": "alive"}
     assert service.get("/readyz").json() == {"status": "ready"}
-    assert service.get("/v1/models").json()["data"] == [
-        {"id": "told", "object": "model", "talkers": 2, "sample_rate": RATE}
-    ]
+    (model,) = service.get("/v1/models").json()["data"]
+    model.pop("on_device", None)  # where somebody exported one
+    assert model == {"id": "told", "object": "model", "talkers": 2, "sample_rate": RATE}
     before = service.metric("cse_audio_seconds_total")
     service.post(file=tones(2.0))
     assert service.metric("cse_audio_seconds_total") == pytest.approx(before + 2.0)
