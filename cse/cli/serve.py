@@ -17,6 +17,7 @@ def main(argv: list[str]) -> int:
         import prometheus_client  # noqa: F401
         import python_multipart  # noqa: F401
         import uvicorn  # noqa: F401
+        import websockets  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(
             feature="the service", extra="service", package=error.name or "fastapi"
@@ -49,6 +50,8 @@ _LIMITS: dict[str, tuple[type, str]] = {
     "max_body_mb": (float, "longest request body (default: 25)"),
     "max_duration_s": (float, "longest recording (default: 600)"),
     "job_ttl_s": (float, "how long results of jobs are kept (default: 600)"),
+    "max_streams": (int, "WebSockets at once, by one more process (default: 0, none)"),
+    "max_stream_s": (float, "longest stream (default: 600)"),
     "shutdown_limit_s": (float, "how long what runs may go on after SIGTERM (default: 300)"),
 }
 

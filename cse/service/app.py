@@ -14,7 +14,7 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
 from cse.ondevice.browser import FILES, MANIFEST
-from cse.service import schema
+from cse.service import schema, stream_frames
 from cse.service.auth import Doorkeeper
 from cse.service.browser_files import add_browser_files
 from cse.service.errors import STATUS, ServiceError
@@ -29,6 +29,7 @@ from cse.service.preview import read_preview
 from cse.service.request import read_request
 from cse.service.service import Service
 from cse.service.settings import MB, Settings
+from cse.service.stream_route import add_stream
 
 Result = TypeVar("Result")
 _WORK_ERRORS = (
@@ -63,6 +64,7 @@ def create_app(settings: Settings, loader: Loader) -> FastAPI:
     # the pages that FastAPI makes of its schema come with scripts from elsewhere
     app = FastAPI(
         title="cse", version=_version(), summary="The voice that continues a conversation", lifespan=lifespan,
+        description=stream_frames.DESCRIPTION,
         docs_url=None, redoc_url=None, redirect_slashes=False, separate_input_output_schemas=False,
     )  # fmt: skip
     app.state.service = service
@@ -76,11 +78,13 @@ def create_app(settings: Settings, loader: Loader) -> FastAPI:
         upload_limit_s=settings.upload_limit_s,
         budget=service.budget,
     )
-    owner = _owner(Doorkeeper(api_keys=settings.api_keys, allowed_hosts=settings.allowed_hosts))
+    doorkeeper = Doorkeeper(api_keys=settings.api_keys, allowed_hosts=settings.allowed_hosts)
+    owner = _owner(doorkeeper)
     _add_extraction(app, service, owner)
     _add_preview(app, service, owner)
     _add_jobs(app, service, owner)
     _add_operations(app, service, owner)
+    add_stream(app, service.streams, doorkeeper)
     add_browser_files(app)
     add_page(app, webassembly=_on_device() is not None)
     return app

@@ -7,7 +7,7 @@ import hmac
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from cse.errors import ConfigError
 from cse.service.errors import ServiceError
@@ -44,8 +44,8 @@ class Doorkeeper:
         self._keys = [_digest(key) for key in api_keys]
         self._hosts = frozenset(allowed_hosts)
 
-    def admit(self, request: Request) -> str:
-        """A name for the caller, that says nothing about its key; the same for the same key.
+    def admit(self, request: HTTPConnection) -> str:
+        """A name for the caller that says nothing about its key; the same for the same key.
 
         Raises:
             ServiceError: `unauthorized` or `forbidden`.

@@ -46,6 +46,8 @@ class Metrics:
         self.held_bytes = Gauge("cse_held_bytes", "Bodies and results in memory.", registry=registry)
         self.jobs = Gauge("cse_jobs", "Jobs that are kept, finished ones included.", registry=registry)
         self.busy = Gauge("cse_workers_busy", "Workers at work.", ["role"], registry=registry)
+        self.streams = Gauge("cse_streams", "WebSockets that are worked on.", registry=registry)
+        self.stream_seconds = Counter("cse_stream_seconds", "Seconds of sound on streams.", registry=registry)
         self.restarts = Counter(
             "cse_worker_restarts", "Workers that ended and were replaced.", ["role"], registry=registry
         )

@@ -16,7 +16,7 @@ from cse.errors import ConfigError, CseError
 from cse.service.app import create_app
 from cse.service.extracting import Loader
 from cse.service.service import Service
-from cse.service.settings import LOOPBACK_HOSTS, Settings
+from cse.service.settings import LOOPBACK_HOSTS, MB, Settings
 
 log = logging.getLogger("cse.service")
 
@@ -48,7 +48,9 @@ def serve(settings: Settings, loader: Loader, *, host: str, port: int) -> None:
             app,
             loop="asyncio",
             http="h11",
-            ws="none",
+            ws="websockets-sansio" if settings.max_streams else "none",  # reads no further than one message
+            ws_max_size=round(settings.max_message_mb * MB),
+            ws_per_message_deflate=False,  # a small message could become a large one
             access_log=False,  # the service has its own
             log_config=None,
             log_level="warning",

@@ -18,6 +18,7 @@ from cse.service.preview import PreviewRequest
 from cse.service.reading import Reading
 from cse.service.request import ExtractionRequest
 from cse.service.settings import MB, Settings
+from cse.service.streams import Streams
 
 
 class Service:
@@ -55,6 +56,9 @@ class Service:
             crash=("worker_died", "the process that worked on this crashed; try again"),
             metrics=self.metrics,
         )
+        self.streams = Streams(
+            settings=settings, loader=loader, threads=threads, admission=self.admission, metrics=self.metrics
+        )
         self.jobs = Jobs(
             settings=settings,
             replica=self.replica,
@@ -67,29 +71,31 @@ class Service:
     @property
     def ready(self) -> bool:
         """Whether a request would find a worker."""
-        return self.readers.ready and self.extractors.ready and not self.admission.closed
+        workers = self.readers.ready and self.extractors.ready and self.streams.ready
+        return workers and not self.admission.closed
 
     @property
     def failure(self) -> ServiceError | None:
         """Why the service will never work."""
-        return self.readers.failure or self.extractors.failure
+        return self.readers.failure or self.extractors.failure or self.streams.worker.failure
 
     @property
     def drained(self) -> bool:
         """Whether nothing is worked on, and no result is waiting to be fetched."""
-        return self.admission.idle and self.jobs.settled
+        return self.admission.idle and self.streams.idle and self.jobs.settled
 
     def start(self) -> None:
         """Start the workers, which load while the service is already there."""
         self.readers.start()
         self.extractors.start()
+        self.streams.start()
         self.jobs.start()
 
     async def close(self) -> None:
         """End everything, whatever it is doing."""
         self.admission.close()
         await self.jobs.close()
-        await asyncio.gather(self.readers.close(), self.extractors.close())
+        await asyncio.gather(self.readers.close(), self.extractors.close(), self.streams.close())
 
     async def extract(
         self, request: ExtractionRequest, ticket: Ticket, *, wait_limit_s: float | None

@@ -9,7 +9,7 @@ from cse.errors import ConfigError
 MB = 2**20
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 
-_MAY_BE_ZERO = frozenset({"threads", "max_waiting", "stop_grace_s", "shutdown_limit_s"})
+_MAY_BE_ZERO = frozenset({"threads", "max_waiting", "stop_grace_s", "max_streams", "shutdown_limit_s"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,11 @@ class Settings:
         reading_memory_mb: What decoding may take in memory, beyond the empty process.
         job_ttl_s: How long the result of a job is kept.
         max_jobs: Jobs that are kept at once, finished ones included (503).
+        max_streams: WebSockets that are worked on at once, all by one process, which there is only if this is not 0;
+            one more is turned away (503).
+        max_stream_s: The longest stream, by its samples (413) and by the clock (408).
+        stream_idle_s: How long the client of a stream may send nothing (408), or read nothing.
+        max_message_mb: The longest message on a WebSocket (close code 1009).
         shutdown_limit_s: How long what runs may go on after SIGTERM.
         api_keys: Of which a request must show one; empty lets everyone in.
         allowed_hosts: Values of the header Host that are let in where there are no keys: without this check any web
@@ -57,6 +62,10 @@ class Settings:
     reading_memory_mb: float = 1024.0
     job_ttl_s: float = 600.0
     max_jobs: int = 100
+    max_streams: int = 0
+    max_stream_s: float = 600.0
+    stream_idle_s: float = 30.0
+    max_message_mb: float = 1.0
     shutdown_limit_s: float = 300.0
     api_keys: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = LOOPBACK_HOSTS
