@@ -35,7 +35,7 @@ lint: $(STAMP) ## ruff and mypy
 	$(BIN)/mypy
 
 bench: $(STAMP) ## speed and memory on this machine
-	$(BIN)/python -m pytest -q -s -m benchmark tests/benchmarks
+	$(BIN)/python -m pytest -q -s -m benchmark tests
 
 recipe: $(STAMP) ## the mini recipe in full (half an hour on two cores); RECIPE=name runs another, RECIPE_OPTIONS="--quick"
 	PATH="$(abspath $(BIN)):$$PATH" egs/$(RECIPE)/run.sh $(RECIPE_OPTIONS)
