@@ -288,12 +288,13 @@ def test_openapi_describes_it(streaming):
     assert "/v1/audio/stream" in description and '{"type": "end"}' in description
 
 
-def test_it_is_off_where_nobody_asked_for_it_and_strangers_are_kept_out(extra):
-    with RunningService(max_streams=0) as service:
-        service.wait_until_ready()
-        with pytest.raises(InvalidStatus) as caught:
-            join(service)
-        assert caught.value.response.status_code == 404
+def test_it_is_off_where_nobody_asked_for_it(service):
+    with pytest.raises(InvalidStatus) as caught:
+        join(service)
+    assert caught.value.response.status_code == 404
+
+
+def test_pages_of_others_are_kept_out_and_what_runs_goes_on_at_the_end(extra):
     with RunningService(max_streams=1) as service:
         service.wait_until_ready()
         with pytest.raises(InvalidStatus) as caught:
@@ -301,7 +302,7 @@ def test_it_is_off_where_nobody_asked_for_it_and_strangers_are_kept_out(extra):
         assert caught.value.response.status_code == 403
         with join(service, origin=service.url) as client:
             begin(client)
-            service.terminate()  # what runs goes on
+            service.terminate()
             service.wait_for(lambda: any("shutting down" in line for line in service.log))
             with pytest.raises(InvalidStatus) as caught:
                 join(service)
