@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,8 @@ from cse.audio import encode_audio
 from cse.testing.running_process import RunningProcess
 
 _LONGEST_START_S = 120.0
+# where it is not named, a part of torch that transformers loads looks for a place to write by writing
+_ENVIRONMENT = {"TORCHINDUCTOR_CACHE_DIR": str(Path(tempfile.gettempdir(), "cse_torch"))}
 MESSAGES = json.dumps([{"speaker": "Ana", "text": "Where shall we meet?"}])
 
 
@@ -35,14 +38,15 @@ class RunningService(RunningProcess):
     """`python -m cse.testing.serving` with some settings, from its start to its end.
 
     Args:
+        packaged: Whether it has the packaged model, instead of one that takes tones apart.
         settings: Of `cse.service.settings.Settings`.
 
     Attributes:
         url: Where it is.
     """
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__("cse.testing.serving", json.dumps(settings))
+    def __init__(self, *, packaged: bool = False, **settings: Any) -> None:
+        super().__init__("cse.testing.serving", json.dumps({"packaged": packaged, **settings}), _ENVIRONMENT)
         line = self.wait_for(lambda: next((line for line in self.log if "listening" in line), None))
         self.url = re.findall(r"http://\S+", line)[0]
 
