@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -157,3 +161,17 @@ def tiny_bert(
     )
     BertModel(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="module")  # while it is there, this thread can run no other event loop
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium, whose microphone hears beeps."""
+    api = pytest.importorskip("playwright.sync_api", reason='needs: pip install "cse[dev]"')
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("there is no chromium; on Debian: apt-get install chromium")
+    microphone = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=microphone)
+        yield browser
+        browser.close()

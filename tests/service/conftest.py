@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import pytest
 
 from cse.testing.running_service import RunningService
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
 
 SETTINGS = {
     "max_waiting": 2,
@@ -48,17 +43,3 @@ def service(shared_service: RunningService) -> RunningService:
         lambda: shared_service.workers("reading") and shared_service.workers("extracting")
     )
     return shared_service
-
-
-@pytest.fixture(scope="module")  # while it is there, this thread can run no other event loop
-def chromium() -> Iterator[Browser]:
-    """A headless Chromium, whose microphone hears beeps."""
-    api = pytest.importorskip("playwright.sync_api", reason='needs: pip install "cse[dev]"')
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("there is no chromium; on Debian: apt-get install chromium")
-    microphone = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=microphone)
-        yield browser
-        browser.close()
