@@ -19,6 +19,10 @@ BACKBONES: dict[str, dict[str, Any]] = {
         "_target_": "cse.models.backbones.conv_tasnet.ConvTasNet",
         "bottleneck": 8, "hidden": 12, "blocks": 2, "repeats": 2,
     },
+    "causal_conv_tasnet": {
+        "_target_": "cse.models.backbones.causal_conv_tasnet.CausalConvTasNet",
+        "bottleneck": 8, "hidden": 12, "blocks": 2, "repeats": 2,
+    },
     "sepformer": {
         "_target_": "cse.models.backbones.sepformer.SepFormer",
         "width": 8, "layers": 1, "repeats": 2, "heads": 2, "feed_forward": 16, "chunk_size": 20,

@@ -45,6 +45,7 @@ SEPFORMER = [
 ]  # fmt: skip
 BACKBONES = {
     "conv_tasnet": CONV_TASNET,
+    "causal_conv_tasnet": CONV_TASNET,
     "sepformer": [*SEPFORMER, "+backbone.width=8"],
     "band_split_rnn": [
         "backbone.band_widths=[6,9,18]", "+backbone.width=8", "+backbone.hidden=8", "+backbone.repeats=1",
