@@ -41,7 +41,7 @@ class Separator {
    * @param {Float32Array} waveform Mono, at `sampleRateHz`; is not changed.
    * @param {object} [options]
    * @param {(progress: {doneSamples: number, totalSamples: number}) => void} [options.onProgress]
-   * @param {AbortSignal} [options.signal] Ends the work before its next window.
+   * @param {AbortSignal} [options.signal] Ends the waiting at once, and the work before its next window.
    * @returns {Promise<{voices: Float32Array[], isRecording: boolean}>} A voice for each talker who was found, at its
    *   level in the recording; `isRecording` where there is only one, who is the recording itself.
    */
@@ -78,13 +78,16 @@ class WorkerLink {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
       const id = ++this.#last;
-      const stop = () => this.#worker.postMessage({ task: "stop", id });
-      signal?.addEventListener("abort", stop);
       const settle = (how) => (value) => {
         signal?.removeEventListener("abort", stop);
         this.#waiting.delete(id);
         how(value);
       };
+      const stop = () => {
+        this.#worker.postMessage({ task: "stop", id }); // which it may see only after its present window
+        settle(reject)(signal.reason);
+      };
+      signal?.addEventListener("abort", stop);
       this.#waiting.set(id, { resolve: settle(resolve), reject: settle(reject), onProgress });
       this.#worker.postMessage({ task, id, ...content }, transfer);
     });
@@ -98,7 +101,7 @@ class WorkerLink {
   #receive({ id, progress, result, error }) {
     const asked = this.#waiting.get(id);
     if (progress) asked?.onProgress?.(progress);
-    else if (error) asked?.reject(error.aborted ? new DOMException(error.message, "AbortError") : new Error(error.message));
+    else if (error) asked?.reject(new Error(error.message)); // nobody waits any more for what was stopped
     else asked?.resolve(result);
   }
 

@@ -23,7 +23,7 @@ async function answer(id, work) {
     self.postMessage({ id, result }, result.voices?.map((voice) => voice.buffer) ?? []);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error); // onnxruntime may throw numbers
-    self.postMessage({ id, error: { message, aborted: error instanceof Stopped } });
+    self.postMessage({ id, error: { message } });
   } finally {
     stopped.delete(id);
   }
@@ -54,7 +54,7 @@ async function separate(id, { waveform }) {
   const estimates = await separateWindows(run, waveform, description, async (doneSamples) => {
     self.postMessage({ id, progress: { doneSamples, totalSamples: waveform.length } });
     await new Promise((resolve) => setTimeout(resolve)); // lets messages in
-    if (stopped.has(id)) throw new Stopped("the separation was stopped before it was complete");
+    if (stopped.has(id)) throw new Error("the separation was stopped before it was complete");
   });
   const talkers = foundTalkers(estimates, description.thresholds);
   if (talkers.length === 1) return { voices: [waveform], isRecording: true };
@@ -75,5 +75,3 @@ async function fetched(url, onBytes) {
   }
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
-
-class Stopped extends Error {}
