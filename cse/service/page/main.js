@@ -35,6 +35,7 @@ async function extract() {
     say(byId("status"), `Done: ${byId("headline").textContent}.`);
     byId("result-title").focus();
   } catch (error) {
+    if (stop.signal !== signal) return; // something newer is going on
     say(byId("status"), error.name === "AbortError" ? "Cancelled." : "");
     if (error.name !== "AbortError") complain(error);
   } finally {
@@ -72,13 +73,25 @@ function working(busy) {
   say(byId("status"), "The service is listening to the recording…");
 }
 
-async function usePreset({ recording, chat: conversation, enrollment }) {
+let presetsUsed = 0;
+
+async function usePreset(load) {
+  const number = ++presetsUsed;
+  const overtaken = () => number !== presetsUsed; // by another example that was chosen meanwhile
   stop?.abort();
-  await note.take(recording);
-  await sample.take(enrollment);
-  byId("sample").open ||= Boolean(enrollment);
-  await chat.take(conversation);
-  await extract();
+  say(byId("status"), "Opening the example…");
+  try {
+    const { recording, chat: conversation, enrollment } = await load();
+    if (overtaken()) return;
+    await Promise.all([note.take(recording), sample.take(enrollment)]);
+    byId("sample").open ||= Boolean(enrollment);
+    if (overtaken()) return;
+    await chat.take(conversation);
+  } catch (error) {
+    complain(new ServiceError("unreachable", error.message));
+    return;
+  }
+  if (!overtaken()) await extract();
 }
 
 async function greet() {
@@ -113,5 +126,5 @@ for (const type of ["dragover", "drop"]) {
   // a file beside the fields must not take the place of the page
   addEventListener(type, (event) => event.preventDefault());
 }
-offerPresets(byId("presets"), usePreset, complain);
+offerPresets(byId("presets"), usePreset).catch((error) => complain(new ServiceError("unreachable", error.message)));
 greet();

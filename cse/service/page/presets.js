@@ -4,23 +4,15 @@ import { element } from "./dom.js";
 
 const FOLDER = new URL("presets/", import.meta.url);
 
-/** Show the list; `use` gets {recording, chat, enrollment} as files, null where an example has none. */
-export async function offerPresets(list, use, fail) {
+/** Show the list; `use` gets a function that fetches {recording, chat, enrollment}: files, null where there is none. */
+export async function offerPresets(list, use) {
   const presets = await (await fetch(new URL("presets.json", FOLDER))).json();
-  list.replaceChildren(...presets.map((preset) => element("li", {}, button(preset, use, fail))));
+  list.replaceChildren(...presets.map((preset) => element("li", {}, button(preset, use))));
 }
 
-function button(preset, use, fail) {
-  const start = async () => {
-    try {
-      await use({
-        recording: await file(preset.recording), chat: await file(preset.chat), enrollment: await file(preset.enrollment),
-      });
-    } catch (error) {
-      fail(error);
-    }
-  };
-  return element("button", { type: "button", class: "preset", click: start }, element("b", {}, preset.title), element("span", {}, preset.about));
+function button({ title, about, recording, chat, enrollment }, use) {
+  const load = async () => ({ recording: await file(recording), chat: await file(chat), enrollment: await file(enrollment) });
+  return element("button", { type: "button", class: "preset", click: () => use(load) }, element("b", {}, title), element("span", {}, about));
 }
 
 async function file(name) {
