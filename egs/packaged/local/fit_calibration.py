@@ -62,6 +62,7 @@ class Heard:
     """What a recogniser made of one utterance or turn."""
 
     owner: str  # talker or dialogue; others are drawn from different ones
+    corpus: str  # and from the same corpus: talk of another kind would be told apart too easily
     history: list[Turn]
     text: str
     words: float
@@ -135,7 +136,7 @@ def hear_speech(utterances: Iterable[Utterance], cache: Path, recogniser: Recogn
             words = known[utterance.id]
             recogniser.learn(utterance.text or "", words)
             text, expected = " ".join(word for word, _ in words), sum(confidence for _, confidence in words)
-            result.append(Heard(utterance.speaker, list(utterance.history), text, expected))
+            result.append(Heard(utterance.speaker, "speech", list(utterance.history), text, expected))
     return result
 
 
@@ -145,11 +146,11 @@ def hear_dialogues(data: Path, per_corpus: int, ear: Ear | None, rng: random.Ran
     if ear is None:
         ear = MadeUpErrors(turn.text for own, _ in corpora.values() for one in own for turn in one.turns)
     result = []
-    for _, held_out in corpora.values():
+    for corpus, (_, held_out) in corpora.items():
         for dialogue in rng.sample(held_out, min(per_corpus, len(held_out))):
             position = rng.randrange(1, len(dialogue.turns))
             text, words = ear.hear(dialogue.turns[position].text, rng)
-            result.append(Heard(dialogue.id, list(dialogue.turns[:position]), text, words))
+            result.append(Heard(dialogue.id, corpus, list(dialogue.turns[:position]), text, words))
     return result
 
 
@@ -157,7 +158,7 @@ def text_examples(heard: Sequence[Heard], scorer: Scorer, rng: random.Random, de
     """Three choices for each utterance: twice against another one, once between two others."""
     groups = []
     for own in tqdm(heard, desc=desc, unit="history"):
-        others = rng.sample([one for one in heard if one.owner != own.owner], 4)
+        others = rng.sample([one for one in heard if one.owner != own.owner and one.corpus == own.corpus], 4)
         voices = [own, *others]
         scores = scorer.score(own.history, [one.text for one in voices])
         words = np.array([one.words for one in voices])
