@@ -52,7 +52,9 @@ def relative_error(got: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(got - expected).max() / max(np.abs(expected).max(), 1e-3))
 
 
-@pytest.mark.parametrize(("filterbank", "backbone"), list(itertools.product(FILTERBANKS, separators.BACKBONES)))
+@pytest.mark.parametrize(
+    ("filterbank", "backbone"), list(itertools.product(FILTERBANKS, separators.BACKBONES))
+)
 def test_separators(filterbank, backbone, tmp_path):
     config = {
         **separators.config_of("stft", backbone, 3 if backbone == "band_split_rnn" else 2),
