@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from cse.errors import CancelledError
+from cse.models.levels import above_silence, speech_levels
 from cse.models.talker_tracks import TalkerTracks
 
 Separate = Callable[[np.ndarray], np.ndarray]
@@ -28,6 +29,9 @@ def separate_windows(
     should_stop: Callable[[], bool] | None = None,
 ) -> np.ndarray:
     """Separate window by window, all of one length; talkers are followed from one window to the next.
+
+    Of a recording of several windows, an output stays 0 until somebody has spoken in it: a network for three that hears
+    two for an hour takes the memory of two.
 
     Args:
         separate: (T,) float32 mixture -> (S, T) float32 estimates of any level. It is given mixtures with a peak of 0.9
@@ -51,19 +55,24 @@ def separate_windows(
     """
     tracks = tracks or TalkerTracks()
     result = tail = np.zeros((0, 0), np.float32)
+    spoken, loudest = np.zeros(0, bool), 0.0
     for start, end in _windows(len(mixture), window=window, overlap=overlap):
         if should_stop is not None and should_stop():
             raise CancelledError("extraction was stopped before it was complete")
         piece = mixture[start:end].astype(np.float32)
         estimates = levelled(separate(at_training_level(piece)), piece)
         if start == 0:
-            result = np.zeros((len(estimates), len(mixture)), dtype)
+            result = np.zeros((len(estimates), len(mixture)), dtype)  # takes memory where it is written
+            spoken = np.full(len(estimates), end == len(mixture))
             tracks.begin(estimates)
         else:
             estimates = estimates[tracks.follow(tail, estimates)]
             fade = np.linspace(0, 1, overlap, dtype=np.float32)
             estimates[:, :overlap] = (1 - fade) * tail + fade * estimates[:, :overlap]
-        result[:, start:end] = estimates
+        levels = speech_levels(estimates)
+        loudest = max(loudest, float(levels.max()))
+        spoken |= above_silence(levels, loudest)
+        result[spoken, start:end] = estimates[spoken]
         tail = estimates[:, end - start - overlap :].copy()
     return result
 

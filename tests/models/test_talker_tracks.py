@@ -166,3 +166,15 @@ def test_half_precision_takes_half_of_the_memory_and_is_exact_enough():
     assert half.dtype == torch.float16
     error_db = 10 * torch.log10((half.float() - exact).square().sum() / exact.square().sum())
     assert error_db < -65
+
+
+def test_an_output_nobody_has_spoken_in_stays_empty():
+    """Memory is taken by what is written: a leak in an output without a talker is not."""
+    talkers = tones(6, 300, 900, 2300)
+    talkers[1] *= 0.05
+    only_in(talkers[2], 3, 4)
+    result = separated(talkers, by_voice())
+    assert not result[1].any()
+    speech = talkers[2].nonzero()
+    assert not result[2, : int(speech[0]) - WINDOW].any()
+    assert torch.corrcoef(torch.stack([result[2], talkers[2]]))[0, 1] > 0.999
