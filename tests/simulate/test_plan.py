@@ -1,8 +1,7 @@
-"""Who is put into a mixture with whom: the rules, and the time that it takes in a large corpus."""
+"""Who is put into a mixture with whom."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -154,21 +153,3 @@ def test_overlap_of_nothing_and_of_everything() -> None:
             begins = Timing(overlaps=(Overlap(1.0, place),)).begins(lengths)
             ends = [begin + length for begin, length in zip(begins, lengths, strict=True)]
             assert min(begins) == 0 and max(ends) == 100  # one within the other
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("speakers", [2, 5000])
-def test_a_thousand_mixtures_a_second_in_a_hundred_thousand_utterances(speakers: int) -> None:
-    utterances = corpus(5000, speakers=max(3, speakers), turns=20)
-    if speakers == 2:  # as in DailyTalk: nobody else of the same gender
-        for place, one in enumerate(utterances):
-            speaker = f"s{len(one.history) % 2}"
-            utterances[place] = replace(one, speaker=speaker, extra={**one.extra, "gender": speaker})
-    assert len(utterances) == 100_000
-    alike = {"same_gender_probability": 0.5, "same_topic_probability": 0.5, "same_dialogue_probability": 0.3}
-    for options in ({}, alike):
-        planner = Planner(utterances, PlanConfig(**options))  # type: ignore[arg-type]
-        started = time.process_time()
-        for index in range(1000):
-            planner.plan(index)
-        assert time.process_time() - started < 1
