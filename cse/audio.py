@@ -31,7 +31,7 @@ from cse.downmix import Collect, collect_whole, downmix, mono_block
 from cse.errors import CseError, InvalidAudioError
 from cse.files import atomic_write
 from cse.resampling import resample, resample_blocks
-from cse.samples import check_samples, is_tensor, open_samples, to_array
+from cse.samples import check_samples, in_memory, open_samples, to_array
 
 if TYPE_CHECKING:
     import torch
@@ -52,7 +52,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-AudioSource: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | np.ndarray | torch.Tensor"
+Samples: TypeAlias = "np.ndarray | torch.Tensor"
+AudioSource: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Samples | tuple[Samples, int]"
 
 MAX_DURATION_S = 4 * 3600.0
 SILENT_SWING = 1e-4
@@ -115,8 +116,8 @@ def read_audio(
     Args:
         source: a path; encoded audio as bytes or as a binary file object (read from where it stands); or
             samples, an array or tensor (T,) or (channels, T), floating point with full scale at ±1 or
-            integers with that of their type.
-        sample_rate: rate of samples in Hz; encoded audio says its own.
+            integers with that of their type; or a pair of samples and their rate.
+        sample_rate: rate of samples in Hz; encoded audio and pairs say their own.
         min_duration_s: the shortest recording that is of use.
         max_duration_s: the longest; asked of the header first, then of what has been decoded so far.
 
@@ -190,8 +191,8 @@ def read_blocks(source: AudioSource, *, sample_rate: int | None, channel: int | 
         sample_rate: as `read_audio`.
         channel: as in what `collect_audio` returned.
     """
-    if isinstance(source, np.ndarray) or is_tensor(source):
-        array, rate = check_samples(to_array(source), sample_rate)
+    if (samples := in_memory(source, sample_rate)) is not None:
+        array, rate = check_samples(to_array(samples[0]), samples[1])
         with open_samples(array, rate) as stream:
             yield from (mono_block(block, channel) for block in stream.blocks)
     else:
@@ -357,9 +358,9 @@ def _collect(
     source: AudioSource, sample_rate: int | None, max_duration_s: float, collect: Collect[T]
 ) -> tuple[Collected[T], float]:
     """What `collect` makes of it, and how far the waveform swings from its middle, 1 at full scale."""
-    if isinstance(source, np.ndarray) or is_tensor(source):
+    if (samples := in_memory(source, sample_rate)) is not None:
         name = "<samples>"
-        array, rate = check_samples(to_array(source), sample_rate)
+        array, rate = check_samples(to_array(samples[0]), samples[1])
         mixed = downmix(lambda: open_samples(array, rate), name, max_duration_s, collect)
     elif sample_rate is not None:
         raise InvalidAudioError(

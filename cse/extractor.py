@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -23,6 +22,7 @@ from cse.errors import CheckpointError, ConfigError, CseError, MissingCueError, 
 from cse.extraction import Candidate, Extraction
 from cse.lazy_waveform import LazyWaveform, at_rate
 from cse.original import Original, read_original
+from cse.samples import is_samples
 
 if TYPE_CHECKING:
     from cse.encoders.voice import VoiceEncoder
@@ -147,7 +147,8 @@ class Extractor:
         """Return the voice that continues the history, or that sounds like the enrollment, or both.
 
         Args:
-            audio: Path, bytes, file object, array or tensor ((T,) or (channels, T)) with the mixture.
+            audio: Path, bytes, file object, array or tensor ((T,) or (channels, T)) with the mixture; or a pair
+                (array or tensor, its rate in Hz).
             history: Turns before the recording, oldest first; or messages of a chat, the text of a conversation, or the
                 `Path` of a file with it (a chat export, where the turns end before the voice note of the same name).
                 An empty one is allowed, with a warning that the choice is a guess.
@@ -356,8 +357,7 @@ def read_enrollment(source: Enrollment, sample_rate: int | None) -> Recording | 
     """A sample of the wanted voice, read where it is none yet; `sample_rate` in Hz is that of an array or tensor."""
     if isinstance(source, SpeakerEmbedding):
         return source
-    encoded = isinstance(source, str | bytes | Path | os.PathLike) or hasattr(source, "read")
-    return read_audio(source, sample_rate=None if encoded else sample_rate)
+    return read_audio(source, sample_rate=sample_rate if is_samples(source) else None)
 
 
 def _absent(

@@ -21,6 +21,33 @@ def is_tensor(source: object) -> bool:
     return type(source).__module__.partition(".")[0] == "torch" and hasattr(source, "detach")
 
 
+def is_samples(source: object) -> bool:
+    """Whether it is an array or a tensor."""
+    return isinstance(source, np.ndarray) or is_tensor(source)
+
+
+def in_memory(source: object, sample_rate: Any) -> tuple[Any, Any] | None:
+    """The array or tensor of what is samples already, with its rate; None for what has yet to be decoded.
+
+    Args:
+        source: samples, or a pair of samples and their rate in Hz, as `torchaudio.load` and `librosa.load` return it.
+        sample_rate: of samples that are no pair.
+
+    Raises:
+        InvalidAudioError: another tuple, or a pair whose rate is said twice.
+    """
+    if not isinstance(source, tuple):
+        return (source, sample_rate) if is_samples(source) else None
+    if len(source) != 2 or not is_samples(source[0]):
+        kinds = ", ".join(type(part).__name__ for part in source)
+        raise InvalidAudioError(f"got a tuple of ({kinds}), expected a pair (samples, sample_rate)")
+    if sample_rate is not None:
+        raise InvalidAudioError(
+            f"got sample_rate={sample_rate} with a pair (samples, sample_rate), which says its own; leave it out"
+        )
+    return source
+
+
 def to_array(source: Any) -> np.ndarray:
     """An array of what is one, or a tensor on any device."""
     if not is_tensor(source):

@@ -232,6 +232,16 @@ def test_encoded_audio_says_its_own_rate() -> None:
     refused(encode(tone()), "got sample_rate=16000 with encoded audio", sample_rate=16000)
 
 
+def test_a_pair_says_its_own_rate() -> None:
+    for samples in (tone(), torch.from_numpy(tone())):
+        recording = read_audio((samples, 16000))
+        assert recording.sample_rate == 16000 and np.array_equal(recording.waveform, tone())
+    refused((tone(), 16000), "got sample_rate=8000 with a pair", sample_rate=8000)
+    refused((16000, tone()), r"got a tuple of \(int, ndarray\), expected a pair \(samples, sample_rate\)")
+    refused(("note.ogg", 16000), r"got a tuple of \(str, int\)")
+    refused((tone(), "16 kHz"), "got sample_rate='16 kHz', expected a whole number")
+
+
 @pytest.mark.parametrize("source", [None, 5, [0.0] * 8000, {"a": 1}])
 def test_other_types(source: Any) -> None:
     refused(source, "expected a path, bytes, a binary file object, an array or a tensor")

@@ -95,6 +95,14 @@ def test_the_chooser_gets_history_voice_and_name():
     assert asked["sample_rate"] == RATE
 
 
+def test_the_enrollment_may_come_with_a_rate_of_its_own():
+    low, high = voices()
+    told = told_extractor()
+    told.extract((low + high, RATE), HISTORY, enrollment=(low[::2], RATE // 2))
+    enrollment = told.method.chooser.asked[0]["enrollment"]
+    assert enrollment.sample_rate == RATE // 2 and len(enrollment.waveform) == len(low[::2])
+
+
 def test_without_history_and_enrollment_the_cue_is_missing():
     low, _ = voices()
     with pytest.raises(MissingCueError, match="expected at least one"):
