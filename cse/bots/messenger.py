@@ -51,6 +51,22 @@ class ChatGoneError(MessengerError):
     """The bot is not welcome in a chat any more."""
 
 
+class AskedToWaitError(MessengerError):
+    """Too many requests: it was not done, and may be asked for again after a while.
+
+    Attributes:
+        wait_s: How long.
+    """
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__("too many requests")
+        self.wait_s = wait_s
+
+
+class LostError(MessengerError):
+    """No answer came, so that it may have been done or not."""
+
+
 class Messenger(Protocol):
     """Sends and fetches, with patience, and raises `MessengerError` when that is over."""
 

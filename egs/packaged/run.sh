@@ -5,7 +5,7 @@
 #   0  rooms                                                       -> OUTPUT/rirs
 #   1  separator: a small one, grown, trained on (--device cpu),
 #      or a larger one from scratch (--device gpu)                 -> OUTPUT/separator/model
-#   2  scorer: which words continue a conversation                 -> OUTPUT/scorer
+#   2  scorer: which words continue a conversation                 -> OUTPUT/scorer, and cse/pretrained/next-turn-scorer
 #   3  calibration: how much to trust text and voice               -> OUTPUT/calibration.json
 #   4  packing                                                     -> OUTPUT/packaged
 #   5  evaluation of the packed model on talkers of split dev and
@@ -26,11 +26,12 @@ quick=false      # a few steps of everything: shows that it works
 . "$(dirname "$0")/../utils/parse_options.sh"
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../utils/path.sh"
-suffix='' test_run=() test_scorer=() test_evaluation=() rooms=1000
+suffix='' test_run=() test_scorer=() test_calibration=() test_evaluation=() rooms=1000
 if $quick; then
     suffix=_quick steps=4 rooms=20
     test_run=(trainer.max_steps=4 optimizer.total_steps=4 data.steps_per_epoch=2 data.validation_mixtures=4 trainer.compile_model=false data.workers=0)
-    test_scorer=(--share 0.01)
+    test_scorer=(--share 0.01 --steps 20)
+    test_calibration=(--dialogues 20 --mixtures 4)
     test_evaluation=(--quick)
 fi
 output=${output:-$here/exp$suffix}
@@ -72,11 +73,13 @@ fi
 if run_stage 2; then
     echo "Stage 2: scorer -> $output/scorer"
     "$python" "$here/local/train_scorer.py" --data "$data_dir" --output "$output/scorer" "${test_scorer[@]}"
+    $quick || cp "$output/scorer/next-turn-scorer"/* "$repository/cse/pretrained/next-turn-scorer/"
 fi
 
 if run_stage 3; then
     echo "Stage 3: calibration -> $output/calibration.json"
-    "$python" "$here/local/fit_calibration.py" --data "$data_dir" --output "$output/calibration.json"
+    "$python" "$here/local/fit_calibration.py" --data "$data_dir" --model "$output/separator/model" \
+        --scorer "$output/scorer/next-turn-scorer" --output "$output/calibration.json" "${test_calibration[@]}"
 fi
 
 packed() {

@@ -9,9 +9,10 @@ from typing import TypeVar
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, InputFile, ReplyParameters
 from telegram.error import BadRequest
 
+from cse.bots.download import Downloads
 from cse.bots.messenger import Button, MessengerError, TooLargeError
-from cse.bots.telegram.download import Downloads
-from cse.bots.telegram.patience import patiently
+from cse.bots.patience import patiently
+from cse.bots.telegram.refusals import translated
 from cse.bots.voices import Voice
 
 Result = TypeVar("Result")
@@ -95,7 +96,7 @@ class TelegramMessenger:
 
     async def _patiently(self, call: Callable[[], Awaitable[Result]], *, harmless: bool) -> Result:
         try:
-            return await patiently(call, patience_s=self._patience_s, harmless=harmless)
+            return await patiently(lambda: translated(call()), patience_s=self._patience_s, harmless=harmless)
         except BadRequest as error:
             raise _RefusedError(str(error)) from None
 

@@ -1,15 +1,10 @@
-"""The bot as a process: workers, updates by polling or by webhook, and an end that finishes what runs."""
+"""The bot on Telegram: updates by polling or by webhook."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import multiprocessing
 import os
-import resource
 import secrets
-import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,20 +15,19 @@ from telegram.error import Conflict, InvalidToken, TelegramError
 from telegram.ext import Application, ApplicationBuilder
 
 from cse.bots.assistant import Assistant
+from cse.bots.download import Downloads
+from cse.bots.process import SWEEP_S, BotProcess, run_process
 from cse.bots.settings import BotSettings
 from cse.bots.telegram.connection import Connection
-from cse.bots.telegram.download import Downloads
 from cse.bots.telegram.handlers import ALLOWED_UPDATES, Handlers
 from cse.bots.telegram.messenger import TelegramMessenger
 from cse.bots.telegram.webhook import WebhookServer, webhook_app
 from cse.errors import ConfigError, CseError
 from cse.service.extracting import Loader
-from cse.service.service import Service
 from cse.service.settings import Settings
 
 log = logging.getLogger("cse.bots")
 _App = Application[Any, Any, Any, Any, Any, Any]
-_SWEEP_S = 5.0
 
 
 def run(connection: Connection, settings: BotSettings, limits: Settings, loader: Loader) -> None:
@@ -49,15 +43,13 @@ def run(connection: Connection, settings: BotSettings, limits: Settings, loader:
         ConfigError: The token is wrong, or the address for the webhook cannot be listened on.
         CseError: The model cannot be loaded, or Telegram cannot be reached.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    for name in ("httpx", "httpcore", "telegram", "apscheduler"):  # addresses hold the token
+    for name in ("telegram", "apscheduler"):  # addresses hold the token
         logging.getLogger(name).setLevel(logging.WARNING)
     os.environ["PTB_TIMEDELTA"] = (
         "1"  # python-telegram-bot: durations of one type, and no warnings about the other
     )
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would leave people's voices on the disk
     try:
-        asyncio.run(_Bot(connection, settings, limits, loader).run())
+        run_process(_TelegramBot(connection, settings).listen, limits, loader)
     except InvalidToken:  # its message holds the token
         raise ConfigError(
             "token: Telegram does not know it; expected one that @BotFather gave and that was not revoked"
@@ -66,76 +58,43 @@ def run(connection: Connection, settings: BotSettings, limits: Settings, loader:
         raise CseError(
             f"{connection.api_url}: the Bot API does not answer ({type(error).__name__}); try again"
         ) from None
-    finally:
-        for worker in multiprocessing.active_children():  # after a second signal
-            worker.kill()
 
 
-class _Bot:
-    """All parts of the bot, from their start to their end."""
+class _TelegramBot:
+    """All parts of the bot that know Telegram, from their start to their end."""
 
-    def __init__(
-        self, connection: Connection, settings: BotSettings, limits: Settings, loader: Loader
-    ) -> None:
+    def __init__(self, connection: Connection, settings: BotSettings) -> None:
         self._connection = connection
         self._settings = settings
-        self._limits = limits
-        self._loader = loader
-        self._told_to_end = asyncio.Event()
 
-    async def run(self) -> None:
-        """Start, wait for a signal, end."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._end)
-        service = Service(self._limits, self._loader)
-        service.start()
+    async def listen(self, process: BotProcess) -> None:
+        """Take updates until the process is told to end."""
         downloads = Downloads()
         try:
-            await self._serve(service, downloads)
+            await self._listen(process, downloads)
         finally:
             await downloads.close()
-            await service.close()
 
-    def _end(self) -> None:
-        if self._told_to_end.is_set():
-            for worker in multiprocessing.active_children():
-                worker.kill()
-            os._exit(1)
-        log.info("shutting down: what runs goes on for at most %g s", self._limits.shutdown_limit_s)
-        self._told_to_end.set()
-
-    async def _wait_for(self, service: Service) -> None:
-        """Until the workers have loaded."""
-        while not service.ready and not self._told_to_end.is_set():
-            if service.failure is not None:
-                raise CseError(str(service.failure))
-            await asyncio.sleep(0.05)
-
-    async def _serve(self, service: Service, downloads: Downloads) -> None:
+    async def _listen(self, process: BotProcess, downloads: Downloads) -> None:
         application = self._application()
         messenger = TelegramMessenger(
             bot=application.bot, downloads=downloads, patience_s=self._settings.patience_s
         )
-        assistant = Assistant(settings=self._settings, service=service, messenger=messenger)
+        assistant = Assistant(settings=self._settings, service=process.service, messenger=messenger)
         handlers = Handlers(assistant=assistant, messenger=messenger)
         handlers.add_to(application)
         async with application:  # asks Telegram who the bot is
-            await self._wait_for(service)
-            if self._told_to_end.is_set():
+            if not await process.ready():
                 return
             await application.start()
-            sweeping = asyncio.create_task(_sweep(assistant))
-            try:
-                async with self._updates(application):
-                    log.info("listening to Telegram")
-                    await self._told_to_end.wait()
-            finally:
-                await application.stop()  # after the updates that are already here
-                if not await assistant.finish(self._limits.shutdown_limit_s):
-                    log.warning("not everything was finished in time")
-                await handlers.finish(_SWEEP_S)
-                sweeping.cancel()
+            async with process.answering(assistant):
+                try:
+                    async with self._updates(application, process):
+                        log.info("listening to Telegram")
+                        await process.told_to_end.wait()
+                finally:
+                    await application.stop()  # after the updates that are already here
+            await handlers.finish(SWEEP_S)
 
     def _application(self) -> _App:
         api_url = self._connection.api_url.rstrip("/")
@@ -154,7 +113,7 @@ class _Bot:
         return builder.build()
 
     @asynccontextmanager
-    async def _updates(self, application: _App) -> AsyncIterator[None]:
+    async def _updates(self, application: _App, process: BotProcess) -> AsyncIterator[None]:
         """Let updates come in."""
         webhook = self._connection.webhook
         if webhook is None:
@@ -171,7 +130,7 @@ class _Bot:
         path = urlsplit(webhook.url).path or "/"
 
         def take(fields: dict[str, Any]) -> bool:
-            if self._told_to_end.is_set():
+            if process.told_to_end.is_set():
                 return False
             try:
                 update = Update.de_json(fields, application.bot)
@@ -198,12 +157,6 @@ class _Bot:
             yield
         finally:  # the webhook stays: Telegram keeps the updates until the next start
             await server.close()
-
-
-async def _sweep(assistant: Assistant) -> None:
-    while True:
-        await asyncio.sleep(_SWEEP_S)
-        assistant.sweep()
 
 
 def _polling_failed(error: TelegramError) -> None:
