@@ -81,7 +81,10 @@ class Chats:
         return sum(kept.message.spoken for kept in self._fresh(chat))
 
     def add(self, message: ChatMessage) -> None:
-        """Remember a message, or the new words of one; not if its chat did not ask, nor if nobody said anything."""
+        """Remember a message, or the new words of one; not if its chat did not ask, nor if nobody said anything.
+
+        Words are corrected only by who said them; taken back they may be by others, who look after the chat.
+        """
         chat = message.chat_id or ""
         if chat not in self._windows:
             return
@@ -90,7 +93,9 @@ class Chats:
         window = self._fresh(chat)
         if message.replaces is not None:
             for kept in window:
-                if kept.message.id == message.replaces:
+                if kept.message.id == message.replaces and (
+                    message.kind == "deleted" or kept.message.sender_id == message.sender_id
+                ):
                     kept.message = replace(kept.message, text=message.text)
         elif message.spoken or message.kind in _NOTES:
             window.append(_Kept(message, self._clock() + 3600 * self._settings.keep_h))

@@ -1,6 +1,11 @@
-"""What a bot says. Nothing else in a bot holds words for people."""
+"""What a bot says. Nothing else in a bot holds words for people.
+
+Commands begin with a slash here; `with_prefix` writes them as another messenger wants them.
+"""
 
 from __future__ import annotations
+
+import re
 
 from cse.bots.settings import BotSettings
 from cse.service.settings import Settings
@@ -26,12 +31,18 @@ HELP = (
     "/status: what I keep of this chat\n"
     "/stop: forget this chat at once"
 )
+ENCRYPTED = (
+    "This room is encrypted from end to end, and I cannot read that: I would see neither what is written here nor the "
+    "voice notes. So I leave again; I have kept nothing. I can be invited to a room without encryption, where those who "
+    "run its servers can read along."
+)
 REMEMBERING = (
     "From now on I also keep, in memory only, the last voice of each sender of which I was sure, and compare the next "
     "ones with it, until I am restarted. A voice can tell who somebody is: please ask the others first. /remember off "
     "forgets them."
 )
 NOT_REMEMBERING = "I keep no voices of senders in this chat."
+_COMMAND = re.compile(r"(?<![^\s(])/(?=(?:start|stop|status|help|remember|extract)\b)")
 _WORDS = ((0.95, "almost certainly"), (0.85, "very likely"), (0.65, "probably"), (0.5, "perhaps"))
 _ERRORS = {
     "audio_too_long": "This recording is too long for me. Please send a shorter one.",
@@ -42,6 +53,24 @@ _ERRORS = {
     "time_limit": "This took me too long, and I gave up. A shorter recording may work.",
     "invalid_history": "I could not make sense of the messages before this voice note.",
 }
+
+
+def with_prefix(text: str, prefix: str) -> str:
+    """The same words for a messenger in which commands do not begin with a slash.
+
+    >>> with_prefix("Type /start or 1/2 (/help).", "!")
+    'Type !start or 1/2 (!help).'
+    """
+    return _COMMAND.sub(prefix, text)
+
+
+def by_reaction(label: str, symbol: str) -> str:
+    """How to press a button where there are none.
+
+    >>> by_reaction("next voice", "▶️")
+    'React with ▶️ for: next voice'
+    """
+    return f"React with {symbol} for: {label}"
 
 
 def welcome(settings: BotSettings, *, group: bool, sees_all: bool) -> str:

@@ -33,9 +33,14 @@ class ExtractsVoice(Protocol):
     """What is evaluated: an `Extractor`, or anything else that is called like one."""
 
     def extract(
-        self, audio: Path, history: Sequence[Turn] | None = None, *, enrollment: Path | None = None
+        self,
+        audio: Path,
+        history: Sequence[Turn] | None = None,
+        *,
+        enrollment: Path | None = None,
+        target: str | None = None,
     ) -> Extraction:
-        """Return the voice in `audio` that continues `history` or that speaks in `enrollment`."""
+        """Return the voice in `audio` with which `target` continues `history`, or that speaks in `enrollment`."""
         ...
 
 
@@ -161,7 +166,10 @@ def _evaluate_item(
     row.duration_s = len(signals.mixture) / signals.sample_rate
     started, worked = time.perf_counter(), time.process_time()
     extraction = extractor.extract(
-        mixture.mixture, history, enrollment=mixture.enrollment if row.enrollment else None
+        mixture.mixture,
+        history,
+        enrollment=mixture.enrollment if row.enrollment else None,
+        target=_next_speaker(mixture) if history else None,
     )
     row.seconds, row.processor_seconds = time.perf_counter() - started, time.process_time() - worked
     estimate = score_extraction(row, extraction, signals)
@@ -171,6 +179,12 @@ def _evaluate_item(
     return Example(
         row=row, mixture=mixture, signals=signals, estimate=estimate, history=history, model=extraction.model
     )
+
+
+def _next_speaker(mixture: Mixture) -> str | None:
+    """Who speaks in the mixture, as named in the history: in a chat it is known who sent the voice note."""
+    named = {turn.speaker for turn in mixture.history}
+    return mixture.target_speaker if mixture.target_speaker in named else None
 
 
 def check_options(

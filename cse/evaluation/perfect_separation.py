@@ -46,7 +46,12 @@ class PerfectSeparation:
         self._mixtures = {mixture.mixture: mixture for mixture in mixtures}
 
     def extract(
-        self, audio: Path, history: Sequence[Turn] | None = None, *, enrollment: Path | None = None
+        self,
+        audio: Path,
+        history: Sequence[Turn] | None = None,
+        *,
+        enrollment: Path | None = None,
+        target: str | None = None,
     ) -> Extraction:
         """Return the voice in the mixture `audio` that the chooser takes."""
         voices = _voices(self._mixtures[audio], self._method.sample_rate)
@@ -55,7 +60,8 @@ class PerfectSeparation:
             chooser=self._method.chooser,
             runtime=replace(self._method.runtime, window_s=_LONGER_THAN_ANY_S),
         )
-        return Extractor(method=method, name=self.name).extract(audio, history, enrollment=enrollment)
+        extractor = Extractor(method=method, name=self.name)
+        return extractor.extract(audio, history, enrollment=enrollment, target=target)
 
 
 class _KnownVoices(torch.nn.Module):

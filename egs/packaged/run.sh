@@ -89,6 +89,7 @@ packed() {
 
 if run_stage 4; then
     echo "Stage 4: packing -> $output/packaged"
+    mkdir -p "$output/packaged"
     packed --output "$output/packaged/separator-16k"
 fi
 

@@ -99,13 +99,20 @@ class FakeExtractor:
 
     answer: Callable[[str, list[np.ndarray]], Extraction]
     calls: list[tuple[str, Sequence[Turn] | None, Path | None]] = field(default_factory=list)
+    targets: list[str | None] = field(default_factory=list)
     talkers: int = 3
     name: str = "fake"
 
     def extract(
-        self, audio: Path, history: Sequence[Turn] | None = None, *, enrollment: Path | None = None
+        self,
+        audio: Path,
+        history: Sequence[Turn] | None = None,
+        *,
+        enrollment: Path | None = None,
+        target: str | None = None,
     ) -> Any:
         self.calls.append((audio.stem, history, enrollment))
+        self.targets.append(target)
         voices = []
         for name, _, _, _ in VOICES[audio.stem]:
             voice, _ = soundfile.read(audio.with_name(f"{audio.stem}_{name}.wav"), dtype="float32")

@@ -137,7 +137,7 @@ def test_one_talker_is_compared_with_the_recording(mixtures, fake_that_answers, 
     alone = replace(mixtures[0], mixture=mixtures[0].target, interferers=())
 
     class Untouched:
-        def extract(self, audio, history=None, *, enrollment=None):
+        def extract(self, audio, history=None, *, enrollment=None, target=None):
             import soundfile
 
             waveform = soundfile.read(audio, dtype="float32")[0]
@@ -254,6 +254,16 @@ def test_cues_decide_what_the_extractor_gets(mixtures, fake, manifest_path: Path
         _, history, enrollment = extractor.calls[0]
         given[cues] = (history is not None, enrollment is not None)
     assert list(given.values()) == [(True, True), (True, False), (False, True), (True, True)]
+
+
+@pytest.mark.parametrize(
+    ("speaker", "turns", "named"),
+    [("Ben", None, "Ben"), ("Ben", 1, "Ben"), ("Ben", 0, None), ("Cleo", None, None), (None, None, None)],
+)
+def test_who_speaks_is_told_where_the_history_names_them(mixtures, fake, speaker, turns, named) -> None:
+    extractor = fake("ideal")
+    evaluate(extractor, [replace(mixtures[0], target_speaker=speaker)], history_turns=turns)
+    assert extractor.targets == [named]
 
 
 def test_groups_by_turns_of_history(mixtures: list[Mixture], fake) -> None:

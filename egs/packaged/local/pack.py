@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from cse.checkpoint import load_checkpoint, save_checkpoint
+from cse.errors import CseError
 
 NOT_MEASURED = "Not measured yet: `egs/packaged/local/evaluate.sh` writes this table."
 
@@ -42,4 +43,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except CseError as error:
+        raise SystemExit(f"{Path(__file__).name}: {error}") from None
