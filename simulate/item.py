@@ -140,6 +140,7 @@ def _about(plan: Plan, sound: Sound, sample_rate: int) -> dict[str, Any]:
             [{"speaker": turn.speaker, "text": turn.text} for turn in utterance.history]
             for utterance in plan.interferers
         ],
+        "enrollment_id": None if plan.enrollment is None else plan.enrollment.id,
         "dialogue": plan.asked.dialogue,
     }
     if plan.timing.overlaps is not None:

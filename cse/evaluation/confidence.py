@@ -29,12 +29,13 @@ def confidence_numbers(items: Sequence[ItemResult], *, seed: int) -> dict[str, A
     pairs = calibration_pairs(items)
     rows = np.array(pairs, np.float64).T  # (N, 2): stated, right
     wrong, surest = wrong_among_surest(*pairs) or (0, 0)
-    answered = [item for item in items if item.abstained is False]
+    judged = [item for item in items if item.abstained is not None]
+    answered = [item for item in judged if not item.abstained]
     return {
         **entry_of("ece", _calibration_error, rows, seed=seed),
         **entry_of("risk_coverage_area", _area, rows, seed=seed),
         **share_entry("error_surest_half", wrong, surest),
-        **share_entry("abstention_rate", sum(item.abstained is True for item in items), len(items)),
+        **share_entry("abstention_rate", len(judged) - len(answered), len(judged)),
         **share_entry("error_answered", sum(not item.voice_is_right for item in answered), len(answered)),
         "risk_coverage": _points(risk_coverage(*pairs), len(rows)),
         "reliability": [
@@ -74,7 +75,9 @@ def absence_scores(items: Iterable[ItemResult]) -> np.ndarray:
 
 
 def _rate(name: str, items: Sequence[ItemResult]) -> dict[str, Any]:
-    return share_entry(name, sum(item.target_present is False for item in items), len(items))
+    """How many are judged absent, of those that were judged at all; one that failed says neither."""
+    judged = [item.target_present for item in items if item.target_present is not None]
+    return share_entry(name, judged.count(False), len(judged))
 
 
 def _calibration_error(rows: np.ndarray) -> float | None:

@@ -66,7 +66,7 @@ def bootstrap_of(
         resamples: how many of them.
 
     Returns:
-        None where a sample has fewer than two rows.
+        None where a sample has fewer than two rows, or the statistic has no value in any draw.
 
     >>> bootstrap_of(lambda rows: rows.max(), np.array([1.0, 1.0, 1.0]), seed=0)
     (1.0, 1.0)
@@ -79,6 +79,8 @@ def bootstrap_of(
         for _ in range(resamples)
     )
     values = [value for value in drawn if value is not None]
+    if not values:
+        return None
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
@@ -14,7 +15,8 @@ def swap_cues(mixtures: Sequence[Mixture], swapped: Collection[str]) -> list[Mix
     """Give each mixture the history or the enrollment of its first interferer; what is right stays the target.
 
     A model that is led by a cue then returns the wrong voice. Histories come from `interferer_histories`, which
-    `cse simulate` writes; enrollments from any mixture whose target is the interferer's talker.
+    `cse simulate` writes; enrollments from the mixtures whose target is the interferer's talker, one drawn for each
+    mixture, and never the utterance that is to be heard in it.
 
     Args:
         mixtures: Records of a manifest.
@@ -30,15 +32,7 @@ def swap_cues(mixtures: Sequence[Mixture], swapped: Collection[str]) -> list[Mix
     if "history" in swapped:
         result = list(_with_history_of_interferer(result))
     if "enrollment" in swapped:
-        enrollments = {
-            mixture.target_speaker: mixture.enrollment for mixture in mixtures if mixture.enrollment
-        }
-        result = [
-            replace(mixture, enrollment=enrollments[speaker])
-            for mixture in result
-            for speaker in mixture.extra.get("interferer_speakers", [])[:1]
-            if speaker in enrollments and mixture.target is not None
-        ]
+        result = list(_with_voice_of_interferer(result, mixtures))
     if mixtures and not result:
         raise ConfigError(
             f"swap {', '.join(sorted(swapped))}: none of {len(mixtures)} mixtures says what the interferer's would be; "
@@ -51,4 +45,29 @@ def _with_history_of_interferer(mixtures: Sequence[Mixture]) -> Iterator[Mixture
     for mixture in mixtures:
         histories = mixture.extra.get("interferer_histories") or [[]]
         if histories[0] and mixture.target is not None:
-            yield replace(mixture, history=tuple(check_history(histories[0])), target_speaker=None)
+            yield replace(
+                mixture, history=tuple(check_history(histories[0])), target_speaker=_first_interferer(mixture)
+            )
+
+
+def _with_voice_of_interferer(
+    mixtures: Sequence[Mixture], all_of_them: Sequence[Mixture]
+) -> Iterator[Mixture]:
+    enrolled: dict[str | None, list[Mixture]] = {}
+    for mixture in all_of_them:
+        if mixture.enrollment is not None:
+            enrolled.setdefault(mixture.target_speaker, []).append(mixture)
+    for mixture in mixtures:
+        heard = set(mixture.extra.get("interferer_ids", ()))
+        others = [
+            one.enrollment
+            for one in enrolled.get(_first_interferer(mixture), ())
+            if one.extra.get("enrollment_id") not in heard
+        ]
+        if others and mixture.target is not None:
+            # the same for the same mixture, in every run
+            yield replace(mixture, enrollment=random.Random(mixture.id).choice(others))
+
+
+def _first_interferer(mixture: Mixture) -> str | None:
+    return next(iter(mixture.extra.get("interferer_speakers", ())), None)

@@ -109,6 +109,7 @@ def test_bootstrap_of_a_mean_is_the_bootstrap_of_means() -> None:
     interval = bootstrap_of(lambda rows: float(rows.mean()), values, seed=5)
     assert interval == pytest.approx(bootstrap_interval(values, seed=5))
     assert bootstrap_of(lambda rows: float(rows.mean()), values, values[:1], seed=5) is None
+    assert bootstrap_of(lambda rows: None, values, seed=5) is None, "as word errors where nobody said a word"
 
 
 def test_bootstrap_draws_samples_independently() -> None:

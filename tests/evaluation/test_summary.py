@@ -38,6 +38,14 @@ def test_errors_are_counted_where_it_is_surest() -> None:
     assert sum(one["count"] for one in numbers["reliability"]) == 10
 
 
+def test_what_failed_is_not_called_present() -> None:
+    judged = [row(number, target_present=True, abstained=False, probability=0.9) for number in range(2)]
+    failed = row(2, error="could not be read")
+    numbers = summarize([*judged, failed], seed=0)
+    assert numbers["false_absent_rate_ci95"] == summarize(judged, seed=0)["false_absent_rate_ci95"]
+    assert numbers["abstention_rate_ci95"] == summarize(judged, seed=0)["abstention_rate_ci95"]
+
+
 def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
     rng = np.random.default_rng(0)
     items = [row(number, probability=float(p), right=True) for number, p in enumerate(rng.uniform(size=500))]

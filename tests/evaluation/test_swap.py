@@ -39,7 +39,7 @@ def test_the_history_is_that_of_the_interferer():
     swapped = swap_cues(MIXTURES, {"history"})
     assert [one.id for one in swapped] == ["Ana", "Ben"]
     assert swapped[0].history == (Turn("Their turn.", "other"),)
-    assert swapped[0].target_speaker is None
+    assert swapped[0].target_speaker == "Ben", "who continues it"
     assert swapped[0].enrollment == MIXTURES[0].enrollment
 
 
@@ -49,6 +49,31 @@ def test_the_enrollment_is_that_of_the_interferer():
         f"voice-of-{name}.wav" for name in ("Ben", "Eve", "Ana")
     ]
     assert [one.history for one in swapped] == [one.history for one in MIXTURES]
+
+
+def test_enrollments_are_drawn_and_never_the_interferer_s_own_words():
+    talks = [
+        replace(
+            mixture("Ben", "Ana"),
+            id=f"ben{number}",
+            enrollment=Path(f"{number}.wav"),
+            extra={"enrollment_id": f"u{number}"},
+        )
+        for number in range(4)
+    ]
+    against = [
+        replace(
+            mixture("Ana", "Ben"),
+            id=f"ana{number}",
+            extra={"interferer_speakers": ["Ben"], "interferer_ids": [f"u{number % 4}"]},
+        )
+        for number in range(40)
+    ]
+    swapped = swap_cues([*against, *talks], {"enrollment"})
+    assert len(swapped) == 40, "nobody knows who is mixed with Ben"
+    assert {str(one.enrollment) for one in swapped} == {f"{number}.wav" for number in range(4)}
+    assert all(str(one.enrollment) != f"{number % 4}.wav" for number, one in enumerate(swapped))
+    assert swap_cues([*against, *talks], {"enrollment"}) == swapped
 
 
 def test_a_manifest_that_does_not_say_is_an_error():

@@ -62,7 +62,7 @@ def _with_voice_of(utterances: Sequence[Utterance], mixture: Mixture, folder: Pa
     path = folder / f"{mixture.id}.wav"
     folder.mkdir(parents=True, exist_ok=True)
     write_audio(path, waveform[begin : begin + samples], ENROLLMENT_RATE_HZ)
-    yield replace(mixture, enrollment=path)
+    yield replace(mixture, enrollment=path, extra={**mixture.extra, "enrollment_id": utterance.id})
 
 
 def stranger_chat(mixtures: Sequence[Mixture], dialogues: Sequence[Dialogue]) -> Iterator[Mixture]:
@@ -70,10 +70,10 @@ def stranger_chat(mixtures: Sequence[Mixture], dialogues: Sequence[Dialogue]) ->
     for mixture in mixtures:
         rng = random_numbers(mixture)
         turns = max(1, len(mixture.history))
-        long_enough = [one for one in dialogues if len(one.turns) >= turns]
+        long_enough = [one for one in dialogues if len(one.turns) > turns]
         if long_enough:
             other = long_enough[rng.integers(len(long_enough))]
-            yield replace(mixture, history=other.turns[:turns], target_speaker=None)
+            yield replace(mixture, history=other.turns[:turns], target_speaker=other.turns[turns].speaker)
 
 
 def alone(mixtures: Sequence[Mixture]) -> Iterator[Mixture]:
