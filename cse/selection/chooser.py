@@ -92,14 +92,18 @@ class Chooser:
         )
         if not history:
             choice = self._weigh(audible, voice_scores=voice_scores)
-            index = choice.index if voice_scores is not None else int(power.argmax())
-            return replace(choice, index=index, transcripts=(None,) * len(candidates))
+            choice = replace(choice, transcripts=(None,) * len(candidates))
+            if voice_scores is None:
+                choice = replace(choice, index=int(power.argmax()), abstained=True)
+            return choice
         transcripts = transcribe_all(self.transcriber, candidates, sample_rate)
         texts = [transcript.text for transcript in transcripts]
         words = np.array([transcript.expected_words for transcript in transcripts])
         scores = self.scorer.score(history, texts, next_speaker=target)
         choice = self._weigh(audible, text_scores=scores, words=words, voice_scores=voice_scores)
-        choice = replace(choice, transcripts=tuple(texts))
+        # without a word or a voice that speaks for it, a probability only says how many talkers there are
+        unfounded = voice_scores is None and not texts[choice.index]
+        choice = replace(choice, transcripts=tuple(texts), abstained=choice.abstained or unfounded)
         choice = replace(choice, warnings=tuple(self._doubts(choice)))
         if self.attribute:
             choice = replace(choice, turn_attribution=self.attribute_turns(history, choice, target=target))
@@ -177,6 +181,8 @@ class Chooser:
         """What the user should know about a choice that had a history."""
         if not any(choice.transcripts):
             yield "no word was understood: the history could not help to choose"
+        elif not choice.transcripts[choice.index]:
+            yield "no word of the chosen voice was understood: it was chosen because the others do not fit"
         if choice.voice_scores is None:
             return
         by_text = self._weigh(choice.audible, text_scores=choice.text_scores, words=choice.words)

@@ -124,6 +124,19 @@ def test_words_that_nobody_understood_are_reported() -> None:
     assert choice.warnings == ("no word was understood: the history could not help to choose",)
 
 
+def test_a_probability_without_evidence_is_not_relied_on() -> None:
+    """One talker has a probability of 0.9 from the start: nothing that was heard says so."""
+    mumble, chooser = np.full(8000, 0.15, np.float32), make_chooser()
+    for history in (HISTORY, []):
+        choice = chooser.choose([mumble], 8000, history)
+        assert choice.probabilities[0] > 0.8 and choice.abstained
+    voice = chooser.choose([mumble], 8000, [], enrollment=enrollment(mumble))
+    assert voice.probabilities[0] > 0.9 and not voice.abstained
+    others_do_not_fit = chooser.choose([RAIN, mumble], 8000, HISTORY)
+    assert others_do_not_fit.index == 1 and others_do_not_fit.abstained
+    assert others_do_not_fit.warnings[0].startswith("no word of the chosen voice was understood")
+
+
 def test_nobody_continues_the_history() -> None:
     choice = make_chooser().choose([RAIN, RAIN], 8000, HISTORY)
     assert choice.p_none > 0.5
