@@ -54,7 +54,7 @@ class Original:
     def take_resampled(self) -> np.ndarray:
         """(T',) at the rate of the model, once: whoever takes it decides how long it takes memory.
 
-        It is float32, or float16 of a long recording, whose error is 70 dB below the sound.
+        It is float32, or float16 of a long recording that fits, whose error is 70 dB below the sound.
         """
         return self._resampled.pop()
 
@@ -106,7 +106,9 @@ def read_original(source: AudioSource, *, sample_rate: int | None, to_hz: int, l
 
         resampled = collect_whole(resample_blocks(keeping(), from_hz, to_hz), to_hz)
         if kept is None:
-            return _Read(resampled.astype(np.float16), None)
+            most = np.finfo(np.float16).max  # exceeded only where full scale is not 1
+            fits = -most <= resampled.min() and resampled.max() <= most
+            return _Read(resampled.astype(np.float16) if fits else resampled, None)
         return _Read(resampled, np.concatenate([np.zeros(0, np.float32), *kept]))
 
     collected = collect_audio(source, collect, sample_rate=sample_rate)

@@ -22,7 +22,8 @@ _BLOCK = 2**10 * FRAME_SAMPLES  # what is looked at at once, so that nothing is 
 def speech_levels(voices: ArrayLike) -> np.ndarray:
     """Power that each voice exceeds for half a second, or for 1 % of a long recording.
 
-    So neither a click nor the pauses count, and a talker who says little is as loud as one who says much.
+    So neither a click nor the pauses count, and a talker who says little is as loud as one who says much; but not one
+    who is heard for less than 1 % of a long recording, who cannot be told from what a separator does wrong in it.
 
     Args:
         voices: (S, T) of any floating point type; an array, or a tensor on the CPU.

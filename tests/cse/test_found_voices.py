@@ -104,6 +104,14 @@ def test_a_long_recording_is_written_as_a_short_one_is(tmp_path, rate, suffix):
     assert error_db < (-55 if suffix == ".wav" else -10), "Opus makes more of the last bit"
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_long_recording_of_undivided_integers_keeps_its_samples():
+    """24 bits as floating point are beyond half precision."""
+    mixture = 2.0**22 * (tone(300, RATE, 1.2) + tone(1500, RATE, 1.2))
+    short, long = extract(mixture), extract(mixture, long_s=0.5)
+    assert np.abs(long.waveform - short.waveform).max() < 1e-3 * np.abs(short.waveform).max()
+
+
 @pytest.mark.parametrize(
     ("from_hz", "to_hz"), [(16000, 48000), (16000, 44100), (8000, 16000), (16000, 16000)]
 )
