@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cse.chat import open_chat, read_context
+from cse.cli.outputs import check_no_input
 from cse.errors import ConfigError, InvalidAudioError
 from cse.history import Turn
 from cse.manifest import Mixture, read_mixtures
@@ -18,6 +19,8 @@ AUDIO_SUFFIXES = frozenset(
 )
 HISTORY_SUFFIXES = (".txt", ".json")
 OUTPUT_SUFFIX = ".wav"
+RESULTS = "results.jsonl"
+FAILURES = "failures.jsonl"
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ def items_of(
         chat: Name or id of the chat, where exports have several.
 
     Raises:
-        ConfigError: Options that do not go together, or two recordings that would be written to one file.
+        ConfigError: Options that do not go together, two recordings that would be written to one file, or a voice that
+            would be written over what is read.
         InvalidAudioError: No recordings.
         ManifestError: The manifest is wrong, or a file that it names is missing.
         HistoryError: The file for all cannot be used.
@@ -90,7 +94,21 @@ def items_of(
                 )
         items = [_of_line(mixture, output) for mixture in read_mixtures(audio)]
     _check_outputs(items)
+    outputs = [*(item.output for item in items), output / RESULTS, output / FAILURES]
+    check_no_input("-o", outputs, _inputs(audio, history, items))
     return items
+
+
+def _inputs(audio: str, history: str | None, items: Iterable[BatchItem]) -> Iterator[str | Path]:
+    yield audio
+    if history is not None:
+        yield history
+    for item in items:
+        yield item.audio
+        if isinstance(item.history, Path):
+            yield item.history
+        if item.enrollment is not None:
+            yield item.enrollment
 
 
 def _recordings(folder: Path) -> list[Path]:

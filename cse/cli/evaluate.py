@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cse.cli.models import add_model_options, load_extractor
+from cse.cli.outputs import check_file, check_folder, check_no_input
 from cse.errors import ConfigError, CseError, MissingExtraError
 from cse.evaluation.evaluate import CUES, Evaluation, ExtractsVoice, check_options, evaluate
 from cse.evaluation.items import METRICS
@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
     mixtures = swap_cues(mixtures, options.swap)[: options.limit]
     metrics = _available(options.metrics)
     check_options(mixtures, history_turns=options.history_turns, cues=options.cues, metrics=metrics)
-    _check_outputs(options)
+    _check_outputs(options, mixtures)
     transcriber = _load_transcriber(options, metrics)
     extractor = load_extractor(options)
     evaluation = evaluate(
@@ -182,25 +182,22 @@ def _write(evaluation: Evaluation, options: argparse.Namespace) -> None:
         print(table(evaluation))
 
 
-def _check_outputs(options: argparse.Namespace) -> None:
-    """Find out before the work that its result can be kept."""
+def _check_outputs(options: argparse.Namespace, mixtures: Sequence[Mixture]) -> None:
+    """Find out before the work that its result can be kept, and that nothing is lost for it."""
     if options.report:
         check_report_folder(options.report)
+        check_folder("--report", Path(options.report))
         if find_spec("matplotlib") is None:
             raise MissingExtraError(feature="the report", extra="metrics", package="matplotlib")
-    if options.json in (None, "-"):
-        return
-    path = Path(options.json)
-    if path.is_dir():
-        raise ConfigError(f"--json {path}: got a folder, expected the name of a file")
-    if not path.parent.is_dir():
-        raise ConfigError(
-            f"--json {path}: the folder {path.parent} does not exist; create it or name another one"
-        )
-    if not os.access(path.parent, os.W_OK):
-        raise ConfigError(
-            f"--json {path}: cannot write in {path.parent}; name a folder that you may write to"
-        )
+    if options.json not in (None, "-"):
+        check_file("--json", Path(options.json))
+        check_no_input("--json", [Path(options.json)], [options.manifest, *_files(mixtures)])
+
+
+def _files(mixtures: Sequence[Mixture]) -> Iterator[Path]:
+    for mixture in mixtures:
+        paths = (mixture.mixture, mixture.target, *mixture.interferers, mixture.enrollment)
+        yield from (path for path in paths if path is not None)
 
 
 def _available(metrics: frozenset[str]) -> frozenset[str]:

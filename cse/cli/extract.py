@@ -12,6 +12,7 @@ from cse.audio import WRITABLE_SUFFIXES
 from cse.chat import read_context
 from cse.cli.batch_items import is_batch
 from cse.cli.models import add_model_options, load_extractor
+from cse.cli.outputs import check_file, check_no_input
 from cse.engines.choice import EngineName
 from cse.errors import ConfigError
 from cse.voice_book import VoiceBook
@@ -44,6 +45,8 @@ def main(argv: list[str]) -> int:
         raise ConfigError("--voice-book, --sender: got only one of them, expected both or neither")
     output = Path(options.output)
     _check_output(output)
+    inputs = (options.audio, options.history, options.enrollment, options.voice_book)
+    check_no_input("-o", [output], filter(None, inputs))
     context = None
     if options.history:
         context = read_context(
@@ -80,8 +83,7 @@ def _check_output(output: Path) -> None:
     if output.suffix.lower() not in WRITABLE_SUFFIXES:
         expected = ", ".join(WRITABLE_SUFFIXES)
         raise ConfigError(f"{output}: got the suffix {output.suffix!r}, expected one of {expected}")
-    if output.is_dir() or not output.parent.is_dir():
-        raise ConfigError(f"{output}: expected a file in a folder that exists; create {output.parent} first")
+    check_file("-o", output)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,16 +13,13 @@ from typing import Any
 from tqdm import tqdm
 
 from cse.audio import WRITABLE_SUFFIXES
-from cse.cli.batch_items import BatchItem, items_of
+from cse.cli.batch_items import FAILURES, RESULTS, BatchItem, items_of
 from cse.cli.batch_work import NOTES, ExtractOne, Failed, model_version
 from cse.cli.models import load_extractor
 from cse.engines.choice import make_engine
 from cse.engines.engine import Engine, WorkerDiedError
 from cse.errors import ConfigError, CseError, TargetAbsentError
 from cse.files import atomic_write
-
-RESULTS = "results.jsonl"
-FAILURES = "failures.jsonl"
 
 
 def extract_batch(options: argparse.Namespace) -> int:

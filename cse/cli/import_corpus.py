@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import get_args
 
+from cse.cli.outputs import check_no_input
 from cse.corpora.importing import write_imported
 from cse.corpora.kaldi import read_kaldi
 from cse.corpora.lhotse import read_lhotse
@@ -33,6 +34,7 @@ def main(argv: list[str]) -> int:
             options.folder, split=options.split, audio_root=options.audio_root, report=report
         )
     else:
+        check_no_input("-o", [options.output], options.manifests)
         dialogues = read_lhotse(
             options.manifests, split=options.split, audio_root=options.audio_root, report=report
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -152,6 +153,33 @@ def test_an_output_that_cannot_be_written_is_told_first(capsys, note, chat, tmp_
     code, _, err = run(capsys, note, "--history", chat, "-o", tmp_path / output)
     assert code == 2
     assert output in err
+
+
+def loaded_nothing(*_: object, **__: object) -> Extractor:
+    raise AssertionError("a model was loaded before the output was checked")
+
+
+@pytest.mark.parametrize("name", ["recording", "enrollment", "history", "link to the recording"])
+def test_an_input_is_never_overwritten(capsys, note, chat, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(Extractor, "from_pretrained", staticmethod(loaded_nothing))
+    enrollment, link = tmp_path / "me.wav", tmp_path / "other.wav"
+    enrollment.write_bytes(note.read_bytes())
+    history = chat.rename(tmp_path / "chat.wav")
+    link.symlink_to(note)
+    output = {"recording": note, "enrollment": enrollment, "history": history}.get(name, link)
+    before = output.read_bytes()
+    code, _, err = run(capsys, note, "--history", history, "--enrollment", enrollment, "-o", output)
+    assert code == 2
+    assert err.startswith(f"cse extract: -o {output}: got the file of the input ") and err.count("\n") == 1
+    assert output.read_bytes() == before and link.is_symlink()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc, where nobody may make files")
+def test_a_folder_that_takes_no_file_is_told_before_the_work(capsys, note, chat, monkeypatch):
+    monkeypatch.setattr(Extractor, "from_pretrained", staticmethod(loaded_nothing))
+    code, _, err = run(capsys, note, "--history", chat, "-o", "/proc/voice.wav")
+    assert code == 2
+    assert "-o /proc/voice.wav: cannot write in /proc" in err
 
 
 def test_an_older_output_survives_an_error(capsys, chat, tmp_path, use):

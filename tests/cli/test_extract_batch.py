@@ -271,3 +271,40 @@ def test_workers_say_that_a_model_cannot_be_loaded(many):
     broken = ExtractOne(load=load, options={})
     with pytest.raises(CheckpointError, match=r"note0\.wav: m: no such model"):
         run_batch(many, broken, Serial())
+
+
+# ---- what is read
+
+
+def manifest_of(folder: Path, name: str) -> Path:
+    record = {
+        "id": "a", "mixture": "a.wav", "target": None, "interferers": [], "noise": None, "sample_rate": RATE,
+        "duration_s": 1.0, "history": [{"speaker": "Ana", "text": "Hi"}], "target_speaker": None, "target_text": None,
+        "interferer_texts": [], "enrollment": None, "snr_db": [], "rt60_s": None, "seed": 0,
+    }  # fmt: skip
+    (folder / name).write_text(json.dumps(record) + "\n")
+    return folder / name
+
+
+@pytest.mark.parametrize(("manifest", "kept"), [("m.jsonl", "a.wav"), ("results.jsonl", "results.jsonl")])
+def test_what_a_manifest_names_and_the_manifest_are_never_overwritten(capsys, notes, loads, manifest, kept):
+    path = manifest_of(notes, manifest)
+    if kept != "a.wav":
+        path.write_text(path.read_text().replace('"id": "a"', '"id": "another"'))
+    before = (notes / kept).read_bytes()
+    code, _, err = run(capsys, path, "-o", notes)
+    assert code == 2
+    assert f"-o {notes / kept}: got the file of the input" in err
+    assert (notes / kept).read_bytes() == before
+    assert loads == []
+
+
+def test_an_enrollment_for_all_is_never_overwritten(capsys, notes, tmp_path, loads):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "a.wav").write_bytes((notes / "a.wav").read_bytes())
+    before = (out / "a.wav").read_bytes()
+    code, _, err = run(capsys, notes, "--enrollment", out / "a.wav", "-o", out)
+    assert (code, loads) == (2, [])
+    assert f"-o {out / 'a.wav'}: got the file of the input" in err
+    assert (out / "a.wav").read_bytes() == before
