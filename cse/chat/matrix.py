@@ -14,7 +14,7 @@ _MEDIA: Mapping[str, Kind] = {"m.audio": "audio", "m.image": "image", "m.video":
 _LISTS = (("messages",), ("chunk",), ("events",), ("state",), ("events_before",))
 _ROOM = ("rooms", "join", "*")
 # the beginning of a reply in old clients: the words that it answers
-_QUOTED = re.compile(r"(?:> [^\n]*\n)+\n?")
+_QUOTED = re.compile(r"(?:> [^\n]*+\n)++\n?")
 _MAX_NAMES = 100_000
 
 
@@ -74,7 +74,8 @@ class Matrix:
         if event.get("type") == "m.room.redaction":
             replaces = name_of(event.get("redacts")) or name_of(content.get("redacts"))
         elif text and object_of(relation.get("m.in_reply_to")):
-            text = _QUOTED.sub("", text, count=1).strip() if text.startswith("> <@") else text
+            quoted = _QUOTED.match(text) if text.startswith("> <@") else None
+            text = text if quoted is None else text[quoted.end() :].strip()
         sender = name_of(event.get("sender"))
         return ChatMessage(
             sender_id=sender,

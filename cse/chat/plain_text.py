@@ -19,7 +19,7 @@ from cse.chat.source import TextFile
 NAME = "text"
 _MAX_NAMES = 100_000  # to count; a chat has fewer
 # a full-width colon (Chinese, Japanese) ends a name without white space
-_NAMED = re.compile(r"\s*([^\s:：][^:：]{0,39}?)\s*(?::(?=\s|$)|：)\s*(.*)", re.DOTALL)
+_NAMED = re.compile(r"\s*+([^\s:：][^:：]{0,39}?)\s{0,8}(?::(?=\s|$)|：)\s*+(.*)", re.DOTALL)
 
 
 def read(file: TextFile) -> Iterator[ChatMessage]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from html import unescape
 from typing import Any
 
 from cse.chat.fields import file_of, media_kind, name_of, object_of, objects_of, text_of, utc_time
@@ -99,7 +98,9 @@ class Slack:
 
     def _words(self, text: str) -> str:
         """Text without markup: names for ids, the words of links, real angle brackets."""
-        return unescape(_MARKUP.sub(self._readable, text)) if "<" in text or "&" in text else text
+        text = _MARKUP.sub(self._readable, text) if "<" in text else text
+        # the three characters that Slack escapes, and no other entity, which somebody wrote
+        return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
     def _readable(self, match: re.Match[str]) -> str:
         mark, target, label, address, words = match.groups()

@@ -10,7 +10,7 @@ from cse.chat.json_stream import ITEM, Cursor, walk
 from cse.chat.slack import Slack, profile_name
 from cse.chat.source import TextFile
 
-_DAY = re.compile(r"(?P<channel>[^/]+)/\d{4}-\d{2}-\d{2}\.json$")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}\.json")
 _MAX_USERS = 100_000
 
 
@@ -20,8 +20,8 @@ def channel_of(member: str) -> str | None:
     >>> channel_of("My export/general/2024-03-01.json"), channel_of("users.json")
     ('general', None)
     """
-    match = _DAY.search(member)
-    return None if match is None else match["channel"]
+    folder, _, day = member.rpartition("/")
+    return (folder.rpartition("/")[2] or None) if _DAY.fullmatch(day) else None
 
 
 def days_of(members: Sequence[TextFile]) -> list[tuple[TextFile, Slack]]:

@@ -15,7 +15,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 MARKS = "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
-_M = f"[{MARKS}]*"
+# no more of them than phones write, and none given back: what strangers send must not be tried in every way
+_M = f"[{MARKS}]{{0,8}}+"
 _DATE = (
     rf"(?P<a>\d{{1,4}}){_M}\s?(?P<separator>[./-]|年|년){_M}\s?{_M}"
     rf"(?P<b>\d{{1,2}}){_M}(?:[./-]|月|월){_M}\s?{_M}(?P<c>\d{{1,4}}){_M}"

@@ -48,7 +48,9 @@ PIECES = st.sampled_from(
      "\x00",
      '{"messages": [', '{"text": ', "null", "[01.03.24, 14:05:33] Ana: ", "01.03.24, 14:05 - Ana: ", "\ufeff", "٢",
      "年",
-     "a. m.", "\\", "\\u", "-", "1", "e9", "~", "\u2028", "PK\x03\x04", "é"]
+     "a. m.", "\\", "\\u", "-", "1", "e9", "~", "\u2028", "PK\x03\x04", "é",
+     # what once took hours: a date with very many marks
+     "1/" + "\u200e" * 3000, f"{SECRET}: <" + "\u200e" * 150 + ":" + "." * 100, "> <@" + "> " * 3000]
 )  # fmt: skip
 SETTINGS = settings(
     max_examples=100,

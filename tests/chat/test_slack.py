@@ -69,3 +69,10 @@ def test_the_context() -> None:
     assert [turn.text for turn in context.turns][1:] == ["no typo", "old words", "beep"]
     assert context.turns[-1].speaker == "Robot"
     assert build_context(read(json.dumps(MESSAGES)), audio="audio_message.wav").target == "Ana López"
+
+
+def test_entities_that_slack_does_not_write_are_words() -> None:
+    """Python's own `html.unescape` raises ValueError at a number of more than 4,300 digits."""
+    number = "&#" + "9" * 5000 + ";"
+    (only,) = read(json.dumps([message(f"&amp;lt; &lt;b&gt; &copy; {number}")]))
+    assert only.text == f"&lt; <b> &copy; {number}"
