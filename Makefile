@@ -3,7 +3,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 VENV ?= .venv
-EXTRAS ?= train,simulate,offline,lora,codecs,metrics,service,onnx,ray,dev
+EXTRAS ?= train,simulate,offline,lora,codecs,metrics,service,matrix,onnx,ray,dev
 DEMO_OUTPUT ?= demo_output
 RECIPE ?= mini
 RECIPE_OPTIONS ?=

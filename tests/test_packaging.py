@@ -15,7 +15,18 @@ from pathlib import Path
 
 import pytest
 
-USER_EXTRAS = {"train", "simulate", "offline", "lora", "codecs", "metrics", "service", "onnx", "ray"}
+USER_EXTRAS = {
+    "train",
+    "simulate",
+    "offline",
+    "lora",
+    "codecs",
+    "metrics",
+    "service",
+    "matrix",
+    "onnx",
+    "ray",
+}
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +37,7 @@ def project(repository: Path) -> dict:
 def test_import_is_light(repository: Path):
     """A service that only extracts must not pay for training, simulation or model zoos at start."""
     heavy = (
-        "pytorch_lightning lightning hydra omegaconf pyroomacoustics fastapi uvicorn telegram transformers "
+        "pytorch_lightning lightning hydra omegaconf pyroomacoustics fastapi uvicorn telegram nio transformers "
         "speechbrain asteroid pocketsphinx resemblyzer matplotlib"
     ).split()
     code = f"import sys, cse; print(*sorted(set({heavy}) & set(sys.modules)))"

@@ -33,8 +33,8 @@ HELP = (
 )
 ENCRYPTED = (
     "This room is encrypted from end to end, and I cannot read that: I would see neither what is written here nor the "
-    "voice notes. So I leave again; I have kept nothing. I can be invited to a room without encryption, where those who "
-    "run its servers can read along."
+    "voice notes. So I leave again; I have kept nothing. You can invite me to a room without encryption, but there, "
+    "those who run its servers can read along."
 )
 REMEMBERING = (
     "From now on I also keep, in memory only, the last voice of each sender of which I was sure, and compare the next "

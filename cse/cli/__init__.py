@@ -20,7 +20,7 @@ COMMANDS = {
     "chat": "what was understood of a chat export (cse chat inspect FILE)",
     "export": "a model as one ONNX file, for phones and browsers (cse export onnx)",
     "serve": "the HTTP service",
-    "bot": "a bot in a messenger (cse bot telegram)",
+    "bot": "a bot in a messenger (cse bot telegram, cse bot matrix)",
     "demo": "the main job on a voice note that is made on the spot",
     "convert-checkpoint": "turn a checkpoint of the paper's own code into one of ours",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import importlib
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,16 +39,28 @@ def main(argv: list[str]) -> int:
         import fastapi  # noqa: F401
         import httpx  # noqa: F401
         import prometheus_client  # noqa: F401
-        import telegram  # noqa: F401
         import uvicorn  # noqa: F401
+
+        importlib.import_module(options.library)
     except ImportError as error:
         raise MissingExtraError(
-            feature="the bot", extra="service", package=error.name or "telegram"
+            feature="the bot", extra=options.extra, package=error.name or options.library
         ) from None
     from cse.bots.settings import BotSettings
+    from cse.service.settings import Settings
+
+    options.run(
+        options,
+        BotSettings(**_given(options, _KEPT)),
+        Settings(**_given(options, _WORK)),
+        functools.partial(load_extractor, options),
+    )
+    return 0
+
+
+def _telegram(options: argparse.Namespace, *run_with: Any) -> None:
     from cse.bots.telegram.connection import Connection, Webhook, read_token
     from cse.bots.telegram.runner import run
-    from cse.service.settings import Settings
 
     connection: dict[str, Any] = {"token": read_token(options.token_file)}
     if options.api_url is not None:
@@ -55,13 +68,20 @@ def main(argv: list[str]) -> int:
     if options.webhook_url is not None:
         url = _url("--webhook-url", options.webhook_url)
         connection["webhook"] = Webhook(url=url, **_given(options, _WEBHOOK))
-    run(
-        Connection(**connection),
-        BotSettings(**_given(options, _KEPT)),
-        Settings(**_given(options, _WORK)),
-        functools.partial(load_extractor, options),
+    run(Connection(**connection), *run_with)
+
+
+def _matrix(options: argparse.Namespace, *run_with: Any) -> None:
+    from cse.bots.matrix.connection import Connection, read_token
+    from cse.bots.matrix.runner import run
+
+    connection = Connection(
+        homeserver=_url("--homeserver", options.homeserver),
+        user=options.user,
+        token=read_token(options.token_file),
+        invited_by=tuple(options.invited_by),
     )
-    return 0
+    run(connection, *run_with)
 
 
 def _given(options: argparse.Namespace, names: dict[str, tuple[type, str]]) -> dict[str, Any]:
@@ -84,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Answer voice notes in Telegram chats that asked for it. The token of the bot is read from the "
         "environment variable CSE_TELEGRAM_TOKEN or from a file, never from the command line.",
     )
+    telegram.set_defaults(run=_telegram, library="telegram", extra="service")
     telegram.add_argument("--token-file", metavar="FILE", help="with the token (default: CSE_TELEGRAM_TOKEN)")
     telegram.add_argument(
         "--api-url", metavar="URL", help="Bot API server (default: https://api.telegram.org)"
@@ -95,10 +116,33 @@ def _parser() -> argparse.ArgumentParser:
         "--webhook-url", metavar="URL", help="where Telegram sends updates to, e.g. https://…/bot"
     )
     _add(webhook, _WEBHOOK)
-    _add(telegram.add_argument_group("what is kept, in memory only"), _KEPT)
-    _add(telegram.add_argument_group("work"), _WORK)
-    add_model_options(telegram)
+    _add_common(telegram)
+    matrix = messengers.add_parser(
+        "matrix",
+        help="a Matrix bot",
+        description="Answer voice notes in Matrix rooms that asked for it with !start. Rooms that are encrypted from "
+        "end to end are not served: the bot says so there and leaves. The access token is read from the environment "
+        "variable CSE_MATRIX_TOKEN or from a file, never from the command line.",
+    )
+    matrix.set_defaults(run=_matrix, library="nio", extra="matrix")
+    matrix.add_argument("--homeserver", metavar="URL", required=True, help="its address, https://…")
+    matrix.add_argument("--user", metavar="ID", required=True, help="who the bot is: @voices:example.org")
+    matrix.add_argument("--token-file", metavar="FILE", help="with the token (default: CSE_MATRIX_TOKEN)")
+    matrix.add_argument(
+        "--invited-by",
+        metavar="WHO",
+        action="append",
+        default=[],
+        help="accept invitations of this user (@ana:example.org) or server (example.org) only; may be given again",
+    )
+    _add_common(matrix)
     return parser
+
+
+def _add_common(messenger: argparse.ArgumentParser) -> None:
+    _add(messenger.add_argument_group("what is kept, in memory only"), _KEPT)
+    _add(messenger.add_argument_group("work"), _WORK)
+    add_model_options(messenger)
 
 
 def _add(group: argparse._ArgumentGroup, options: dict[str, tuple[type, str]]) -> None:

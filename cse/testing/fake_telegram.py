@@ -1,23 +1,19 @@
-"""Telegram's Bot API on the loopback address, for tests: people write to it, and see what the bot answers."""
+"""Telegram's Bot API on the loopback address, for tests; see `cse.testing.fake_messenger`."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
-import threading
 import time
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import requests
-import uvicorn
-from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from cse.testing.telegram_calls import Refusal, Sent, Stored, sent
+from cse.testing.fake_messenger import FakeMessenger, Stored
+from cse.testing.telegram_calls import Sent, sent
 
 TOKEN = "4242:fake-token-of-a-bot-that-nobody-has"
 BOT = {"id": 4242, "is_bot": True, "first_name": "Voices", "username": "voices_bot"}
@@ -25,20 +21,29 @@ _LONGEST_POLL_S = 0.3
 _SENDING = frozenset({"sendMessage", "sendVoice", "sendDocument"})
 
 
-class FakeTelegram:
-    """The server, from its start to its end; a context manager.
+class FakeTelegram(FakeMessenger):
+    """The Bot API.
 
     Args:
         sees_all: Whether the bot's privacy mode is off.
 
     Attributes:
-        url: For `--api-url`.
         calls: What the bot did, in order.
         webhook: What the bot said about its webhook, if it has one.
         webhook_answers: The status of each update that was sent to the webhook.
     """
 
+    name = "telegram"
+    token = TOKEN
+    token_variable = "CSE_TELEGRAM_TOKEN"
+
     def __init__(self, *, sees_all: bool = True) -> None:
+        super().__init__(
+            [
+                Route("/bot{token}/{method}", self._call, methods=["GET", "POST"]),
+                Route("/file/bot{token}/{path:path}", self._download),
+            ]
+        )
         self.calls: list[Sent] = []
         self.webhook: dict[str, Any] | None = None
         self.webhook_answers: list[int] = []
@@ -47,28 +52,11 @@ class FakeTelegram:
         self._pending: list[dict[str, Any]] = []  # not confirmed by the bot yet
         self._messages: dict[tuple[int, int], dict[str, Any]] = {}
         self._files: dict[str, Stored] = {}
-        self._refusals: dict[tuple[str, int], Refusal] = {}
-        self._numbers = itertools.count(1)
-        app = Starlette(
-            routes=[
-                Route("/bot{token}/{method}", self._call, methods=["GET", "POST"]),
-                Route("/file/bot{token}/{path:path}", self._download),
-            ]
-        )
-        config = uvicorn.Config(app, port=0, log_config=None, log_level="critical", lifespan="off")
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
 
-    def __enter__(self) -> FakeTelegram:
-        self._thread.start()
-        self.wait_until(lambda: self._server.started)
-        port = self._server.servers[0].sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.should_exit = self._server.force_exit = True
-        self._thread.join()
+    @property
+    def connection(self) -> dict[str, Any]:
+        """What a bot needs to know to find it."""
+        return {"api_url": self.url}
 
     def say(
         self, chat: int, text: str, *, sender: str = "Ana", edits: int | None = None, **fields: Any
@@ -169,15 +157,32 @@ class FakeTelegram:
         """The number of the last update."""
         return int(self._updates[-1]["update_id"])
 
-    def refuse(
-        self, method: str, chat: int, *, times: int, code: int, description: str, **parameters: Any
-    ) -> None:
-        """Refuse the next calls of a method for a chat (0 where it is not for one)."""
-        self._refusals[method, chat] = Refusal(times, code, description, parameters)
+    def ask_to_wait(self, chat: int, wait_s: float) -> None:
+        """Refuse the next voice of the bot for so long."""
+        self.refuse(
+            "sendVoice", chat, times=1, code=429, description="Too Many Requests", retry_after=round(wait_s)
+        )
 
-    def refused(self, method: str, chat: int) -> bool:
-        """Whether all calls that were to be refused have been."""
-        return self._refusals[method, chat].times == 0
+    def cut_off(self) -> None:
+        """Do not answer the bot when it next asks what happened, and wait until it did."""
+        self.refuse("getUpdates", 0, times=1, code=502, description="Bad Gateway")
+        self.wait_until(lambda: self.refused("getUpdates", 0))
+
+    def block(self, chat: int) -> None:
+        """Somebody wants nothing more of the bot, as it hears when it next says something; wait until it did."""
+        self.refuse("sendMessage", chat, times=1, code=403, description="Forbidden: bot was blocked")
+        self.command(chat, "/help")
+        self.wait_until(lambda: self.refused("sendMessage", chat))
+
+    def remove(self, chat: int) -> None:
+        """Somebody removes the bot from a group."""
+        self.update(
+            my_chat_member={
+                "chat": {"id": chat, "type": "supergroup"}, "from": BOT, "date": 1,
+                "old_chat_member": {"status": "member", "user": BOT},
+                "new_chat_member": {"status": "left", "user": BOT},
+            }
+        )  # fmt: skip
 
     def file_of(self, chat: int, message: int) -> Stored:
         """The file of a voice note."""
@@ -186,15 +191,6 @@ class FakeTelegram:
     def answers(self, chat: int) -> list[Sent]:
         """What the bot has sent to a chat."""
         return [call for call in self.calls if call.method in _SENDING and call.fields["chat_id"] == chat]
-
-    def wait_for(self, chat: int, count: int, *, limit_s: float = 60.0) -> list[Sent]:
-        """Wait until the bot has sent so many messages to a chat.
-
-        Raises:
-            TimeoutError: It did not.
-        """
-        self.wait_until(lambda: len(self.answers(chat)) >= count, limit_s=limit_s)
-        return self.answers(chat)
 
     def wait_for_call(self, method: str, *, count: int = 1, limit_s: float = 60.0) -> list[Sent]:
         """Wait until the bot has called a method so often."""
@@ -243,9 +239,8 @@ class FakeTelegram:
         async with request.form() as form:
             number = next(self._numbers)
             call = await sent(method, form, message_id=number, time_s=time.monotonic())
-        refusal = self._refusals.get((method, call.fields.get("chat_id", 0)))
-        if refusal is not None and refusal.times > 0:
-            refusal.times -= 1
+        refusal = self._refusal(method, call.fields.get("chat_id", 0))
+        if refusal is not None:
             return _error(refusal.code, refusal.description, **refusal.parameters)
         if method == "getUpdates":
             return await self._poll(call)
@@ -284,26 +279,7 @@ class FakeTelegram:
         file = self._files[request.path_params["path"].removeprefix("voice/").removesuffix(".oga")]
         file.fetched += 1
         await asyncio.sleep(file.slow_s)
-        if file.breaks <= 0:
-            return Response(file.content)
-        file.breaks -= 1
-
-        async def beginning() -> AsyncIterator[bytes]:
-            yield file.content[: len(file.content) // 2]
-
-        return StreamingResponse(beginning(), headers={"Content-Length": str(len(file.content))})
-
-    def wait_until(self, condition: Callable[[], bool], *, limit_s: float = 60.0) -> None:
-        """Wait until something is true.
-
-        Raises:
-            TimeoutError: It did not come true.
-        """
-        end_s = time.monotonic() + limit_s
-        while not condition():
-            if time.monotonic() > end_s:
-                raise TimeoutError(f"waited for {limit_s:g} s in vain; the bot did {self.calls[-3:]}")
-            time.sleep(0.02)
+        return file.download()
 
 
 def _person(name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The Telegram bot in a process of its own, with a tiny model: `python -m cse.testing.running_bot OPTIONS`.
+"""A bot in a process of its own, with a tiny model: `python -m cse.testing.running_bot OPTIONS`.
 
 Its extractors do what the name of the person who sent the voice note says (`cse.testing.serving`): `unsure` abstains,
 and so does `expects:A|B` if the texts before the voice note are not A and B. Who knows how the sender sounds is surer.
@@ -14,7 +14,7 @@ from typing import Any
 
 from cse.errors import CseError, one_line
 from cse.extraction import Extraction
-from cse.testing.fake_telegram import TOKEN, FakeTelegram
+from cse.testing.fake_messenger import FakeMessenger
 from cse.testing.running_process import RunningProcess
 from cse.testing.serving import ObedientExtractor, told_extractor_for
 
@@ -46,36 +46,37 @@ def load() -> BotExtractor:
 
 
 class RunningBot(RunningProcess):
-    """A bot that talks to a fake Telegram, from its start to its end.
+    """A bot that talks to a fake messenger, from its start to its end.
 
     Args:
-        telegram: To which it talks.
-        webhook_port: On which it listens; None asks for updates.
-        token: Of the bot.
+        messenger: To which it talks.
+        connection: More of how it does that.
+        token: Of the bot, if it is not the right one.
         limits: Of `cse.service.settings.Settings`.
         **kept: Of `cse.bots.settings.BotSettings`.
     """
 
     def __init__(
         self,
-        telegram: FakeTelegram,
+        messenger: FakeMessenger,
         *,
-        webhook_port: int | None = None,
+        connection: dict[str, Any] | None = None,
         limits: dict[str, Any] | None = None,
-        token: str = TOKEN,
+        token: str | None = None,
         **kept: Any,
     ) -> None:
         options = {
-            "api_url": telegram.url,
-            "webhook_port": webhook_port,
+            "messenger": messenger.name,
+            "connection": {**messenger.connection, **(connection or {})},
             "limits": limits or {},
             "kept": {"patience_s": 5.0, **kept},
         }
-        super().__init__("cse.testing.running_bot", json.dumps(options), {"CSE_TELEGRAM_TOKEN": token})
+        environment = {messenger.token_variable: token or messenger.token}
+        super().__init__("cse.testing.running_bot", json.dumps(options), environment)
 
     def wait_until_ready(self) -> RunningBot:
         """Wait until it listens."""
-        return self.wait_for_line("listening to Telegram")
+        return self.wait_for_line("listening to")
 
     def wait_for_line(self, words: str, *, limit_s: float = 120.0) -> RunningBot:
         """Wait until it has written a line with these words.
@@ -94,18 +95,31 @@ class RunningBot(RunningProcess):
 def main() -> None:
     """Be a bot with the settings given as JSON."""
     from cse.bots.settings import BotSettings
-    from cse.bots.telegram.connection import Connection, Webhook, read_token
-    from cse.bots.telegram.runner import run
     from cse.service.settings import Settings
 
     options = json.loads(sys.argv[1])
-    port = options["webhook_port"]
-    webhook = None if port is None else Webhook(url=f"http://127.0.0.1:{port}/updates", port=port)
-    connection = Connection(token=read_token(None), api_url=options["api_url"], webhook=webhook)
+    run = {"telegram": _run_telegram, "matrix": _run_matrix}[options["messenger"]]
     try:
-        run(connection, BotSettings(**options["kept"]), Settings(**options["limits"]), load)
+        run(options["connection"], BotSettings(**options["kept"]), Settings(**options["limits"]), load)
     except CseError as error:
         sys.exit(one_line(error))
+
+
+def _run_telegram(connection: dict[str, Any], *run_with: Any) -> None:
+    from cse.bots.telegram.connection import Connection, Webhook, read_token
+    from cse.bots.telegram.runner import run
+
+    port = connection.get("webhook_port")
+    webhook = None if port is None else Webhook(url=f"http://127.0.0.1:{port}/updates", port=port)
+    run(Connection(token=read_token(None), api_url=connection["api_url"], webhook=webhook), *run_with)
+
+
+def _run_matrix(connection: dict[str, Any], *run_with: Any) -> None:
+    from cse.bots.matrix.connection import Connection, read_token
+    from cse.bots.matrix.runner import run
+
+    invited_by = tuple(connection.pop("invited_by", ()))
+    run(Connection(token=read_token(None), invited_by=invited_by, **connection), *run_with)
 
 
 if __name__ == "__main__":

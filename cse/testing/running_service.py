@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import requests
+import soundfile
 
 from cse.audio import encode_audio
 from cse.testing.running_process import RunningProcess
@@ -32,6 +33,21 @@ def tones(duration_s: float = 1.0, *, suffix: str = ".wav", sample_rate: int = 1
     time_s = np.arange(round(duration_s * sample_rate)) / sample_rate
     mixture = 0.2 * np.sin(2 * np.pi * 300 * time_s) + 0.2 * np.sin(2 * np.pi * 2500 * time_s)
     return encode_audio(mixture, sample_rate, suffix=suffix)
+
+
+def peak_hz(audio: bytes) -> float:
+    """The loudest frequency of OGG/Opus.
+
+    Raises:
+        ValueError: It is something else.
+
+    >>> round(peak_hz(tones(suffix=".ogg"))) in (300, 2500)
+    True
+    """
+    if audio[:4] != b"OggS" or b"OpusHead" not in audio[:100]:
+        raise ValueError("got no OGG/Opus")
+    samples, rate = soundfile.read(io.BytesIO(audio))
+    return float(np.argmax(np.abs(np.fft.rfft(samples))) * rate / len(samples))
 
 
 class RunningService(RunningProcess):

@@ -1,11 +1,11 @@
-"""What bots send to the fake Bot API, and what it knows of files and of calls that it is to refuse."""
+"""What bots send to the fake Bot API."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.datastructures import UploadFile
@@ -45,39 +45,15 @@ class Sent:
         return self.fields.get("reply_parameters", {}).get("message_id")
 
     @property
+    def duration_s(self) -> float | None:
+        """Of the voice message, as announced."""
+        return self.fields.get("duration")
+
+    @property
     def button(self) -> str | None:
         """What its button sends."""
         rows = self.fields.get("reply_markup", {}).get("inline_keyboard", [])
         return rows[0][0]["callback_data"] if rows else None
-
-
-@dataclass
-class Stored:
-    """A file that people sent.
-
-    Attributes:
-        content: Of it.
-        breaks: How many downloads of it break off.
-        slow_s: How long each takes.
-        unsized: Whether its size is not known.
-        fetched: How many were begun.
-    """
-
-    content: bytes
-    breaks: int = 0
-    slow_s: float = 0.0
-    unsized: bool = False
-    fetched: int = 0
-
-
-@dataclass
-class Refusal:
-    """How calls of one method for one chat are refused: as often, with this error."""
-
-    times: int
-    code: int
-    description: str
-    parameters: dict[str, Any] = field(default_factory=dict)
 
 
 async def sent(method: str, form: Mapping[str, Any], *, message_id: int, time_s: float) -> Sent:

@@ -1,4 +1,4 @@
-"""A bot with narrow limits and a fake Telegram for most tests; each test has chats of its own."""
+"""A bot with narrow limits and a fake server for each messenger; each test has chats of its own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from cse.testing.fake_matrix import FakeMatrix
+    from cse.testing.fake_messenger import FakeMessenger
     from cse.testing.fake_telegram import FakeTelegram
     from cse.testing.running_bot import RunningBot
 
@@ -24,6 +26,12 @@ def extra() -> None:
 
 
 @pytest.fixture(scope="session")
+def matrix_extra(extra: None) -> None:
+    """Skips where those of the bot on Matrix are not."""
+    pytest.importorskip("nio", reason='needs: pip install "cse[matrix]"')
+
+
+@pytest.fixture(scope="session")
 def telegram(extra: None) -> Iterator[FakeTelegram]:
     from cse.testing.fake_telegram import FakeTelegram
 
@@ -32,24 +40,52 @@ def telegram(extra: None) -> Iterator[FakeTelegram]:
 
 
 @pytest.fixture(scope="session")
-def bot(telegram: FakeTelegram) -> Iterator[RunningBot]:
+def matrix(matrix_extra: None) -> Iterator[FakeMatrix]:
+    from cse.testing.fake_matrix import FakeMatrix
+
+    with FakeMatrix() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def telegram_bot(telegram: FakeTelegram) -> Iterator[RunningBot]:
+    yield from _running(telegram)
+
+
+@pytest.fixture(scope="session")
+def matrix_bot(matrix: FakeMatrix) -> Iterator[RunningBot]:
+    yield from _running(matrix)
+
+
+def _running(messenger: FakeMessenger) -> Iterator[RunningBot]:
     from cse.testing.running_bot import RunningBot
 
-    with RunningBot(telegram, limits=LIMITS, **KEPT) as running:
+    with RunningBot(messenger, limits=LIMITS, **KEPT) as running:
         yield running.wait_until_ready()
+
+
+@pytest.fixture(params=["telegram", "matrix"])
+def messenger(request: pytest.FixtureRequest) -> FakeMessenger:
+    """Every messenger; a module about one of them has its own fixture of this name."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def bot(request: pytest.FixtureRequest, messenger: FakeMessenger) -> RunningBot:
+    return request.getfixturevalue(f"{messenger.name}_bot")
 
 
 _numbers = itertools.count(7_000_000_001)  # as long as real ones: nothing else in a log looks like them
 
 
 @pytest.fixture
-def started(telegram: FakeTelegram, bot: RunningBot) -> Callable[..., int]:
+def started(messenger: FakeMessenger, bot: RunningBot) -> Callable[..., int]:
     """Makes a chat in which /start was typed and answered."""
 
     def start(*, group: bool = False) -> int:
         chat = next(_numbers) * (-1 if group else 1)
-        telegram.command(chat, "/start")
-        telegram.wait_for(chat, 1)
+        messenger.command(chat, "/start")
+        messenger.wait_for(chat, 1)
         return chat
 
     return start

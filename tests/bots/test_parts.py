@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 
@@ -223,6 +224,48 @@ def test_the_token_is_read_and_never_told(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="got something else") as caught:
         read_token(path)
     assert "secret" not in str(caught.value)
+
+
+def test_commands_are_written_as_each_messenger_wants_them():
+    words = [text for text in vars(wording).values() if isinstance(text, str)]
+    words += [wording.welcome(BotSettings(), group=True, sees_all=True)]
+    words += [wording.absent(2, turns=turns, remembers=False) for turns in (0, 1)]
+    for text in words:
+        changed = wording.with_prefix(text, "!")
+        assert not re.search(r"/(start|stop|status|help|remember|extract)", changed)
+        assert changed.replace("!", "/").count("/") == text.replace("!", "/").count("/")
+
+
+def test_only_who_said_it_corrects_it():
+    chats = Chats(settings=BotSettings())
+    chats.open("1")
+    chats.add(said(1, "Where?"))
+    chats.add(said(2, "There!"))
+    chats.add(said(1, "Nonsense", sender="Eve", replaces="1"))
+    chats.add(said(3, "", sender="Eve", kind="deleted", replaces="2"))
+    assert texts(chats, NOTE) == ["Where?"]
+
+
+@pytest.mark.parametrize(
+    ("content", "always", "asked"),
+    [
+        ({"msgtype": "m.audio", "org.matrix.msc3245.voice": {}}, True, True),
+        ({"msgtype": "m.audio"}, False, True),
+        ({"msgtype": "m.video"}, False, True),
+        ({"msgtype": "m.file", "info": {"mimetype": "audio/flac"}}, False, True),
+        ({"msgtype": "m.file", "info": {"mimetype": "text/plain"}}, False, False),
+        ({"msgtype": "m.audio", "org.matrix.msc3245.voice": {}, "url": None}, False, False),
+        ({"msgtype": "m.text"}, False, False),
+    ],
+)
+def test_what_is_a_voice_note_on_matrix(matrix_extra, content, always, asked):
+    from cse.bots.matrix.incoming import chat_message, note_in
+
+    event = {"type": "m.room.message", "event_id": "$1", "sender": "@ana:x", "origin_server_ts": 1}
+    event["content"] = {"body": "a.ogg", "url": "mxc://x/y", **content}
+    message = chat_message(event, room="!r:x", name=None)
+    assert (note_in(event, message, asked=False) is not None) == always
+    assert (note_in(event, message, asked=True) is not None) == asked
 
 
 def test_settings_refuse_what_cannot_work():

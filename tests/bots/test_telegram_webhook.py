@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import socket
-import subprocess
-import sys
 import time
 
 import pytest
@@ -28,7 +25,9 @@ def webhook(extra):
     with (
         FakeTelegram(sees_all=False) as telegram,
         RunningBot(
-            telegram, webhook_port=port, limits={"threads": 1, "max_waiting": 0, "shutdown_limit_s": 30}
+            telegram,
+            connection={"webhook_port": port},
+            limits={"threads": 1, "max_waiting": 0, "shutdown_limit_s": 30},
         ) as bot,
     ):
         yield telegram, bot.wait_until_ready()
@@ -153,35 +152,3 @@ def test_a_second_signal_ends_at_once(extra):
         bot.wait_for_line("shutting down")
         bot.terminate()
         assert bot.wait(10) == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "CSE_TELEGRAM_TOKEN: got nothing"),
-        (["--token-file", "/nowhere"], "No such file"),
-        (["--token-file", "{token}", "--api-url", "ftp://x"], "--api-url"),
-        (["--token-file", "{token}", "--webhook-url", "bot.example"], "--webhook-url"),
-        (["--token-file", "{token}", "--max-messages", "0"], "max_messages"),
-        (["--token-file", "{token}", "--workers", "0"], "workers"),
-    ],
-)
-def test_wrong_options_are_one_line_and_exit_code_2(extra, arguments, message, tmp_path, monkeypatch, capsys):
-    from cse.cli import main
-
-    monkeypatch.delenv("CSE_TELEGRAM_TOKEN", raising=False)
-    token = tmp_path / "token"
-    token.write_text("123456:a-token-for-nothing-at-all\n")
-    assert main(["bot", "telegram", *(part.format(token=token) for part in arguments)]) == 2
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1 and lines[0].startswith("cse bot: ") and message in lines[0]
-    assert "a-token-for-nothing" not in lines[0]
-
-
-def test_the_token_is_no_option():
-    done = subprocess.run(
-        [sys.executable, "-m", "cse", "bot", "telegram", "--help"],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    assert "--token-file" in done.stdout and "--token " not in done.stdout
-    assert json.dumps("CSE_TELEGRAM_TOKEN")[1:-1] in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -33,7 +34,12 @@ class Handlers:
     """
 
     def __init__(
-        self, *, assistant: Assistant, messenger: MatrixMessenger, homeserver: Homeserver, connection: Connection
+        self,
+        *,
+        assistant: Assistant,
+        messenger: MatrixMessenger,
+        homeserver: Homeserver,
+        connection: Connection,
     ) -> None:
         self._assistant = assistant
         self._messenger = messenger
@@ -42,6 +48,7 @@ class Handlers:
         self._seen = Seen()
         self._rooms: set[str] = set()  # in which the bot is
         self._accepted: set[str] = set()  # to which it was invited while it ran
+        self._leaving: set[str] = set()
         self._events = Lines(max_waiting=_MAX_WAITING)
         self._errands = Lines(max_waiting=_MAX_WAITING)
 
@@ -95,7 +102,7 @@ class Handlers:
         new = room not in self._rooms
         self._rooms.add(room)
         if self._homeserver.room(room).encrypted:
-            self._turn_away(room, new=new)
+            self._turn_away(room)
             return
         if first:
             return
@@ -106,7 +113,7 @@ class Handlers:
         for event in events:
             source = event.source
             if source.get("sender") != self._connection.user and self._seen.is_new(source.get("event_id")):
-                self._events.put(room, lambda source=source: self._handle(room, source))
+                self._events.put(room, functools.partial(self._handle, room, source))
 
     def _since_joining(self, events: Sequence[Any]) -> Sequence[Any]:
         """What came after the bot: homeservers also give what was said before."""
@@ -118,16 +125,22 @@ class Handlers:
         ]
         return events[places[-1] + 1 :] if places else events
 
-    def _turn_away(self, room: str, *, new: bool) -> None:
-        """Leave a room that is encrypted, with a word; once more if that did not work, when something happens in it."""
+    def _turn_away(self, room: str) -> None:
+        """Leave a room that is encrypted, with a word; if that fails, again when something happens in it."""
         self._events.cancel(room)
         self._assistant.forget(room)
+        if room in self._leaving:
+            return
+        self._leaving.add(room)
 
         async def leave() -> None:
             try:
                 await self._messenger.send_text(room, wording.ENCRYPTED, reply_to=None, button=None)
             finally:
-                await self._homeserver.leave(room)
+                try:
+                    await self._homeserver.leave(room)
+                finally:
+                    self._leaving.discard(room)
 
         self._run(room, leave)
 

@@ -27,16 +27,13 @@ _PAUSE_S = 1.0  # where the homeserver asks to wait, but not for how long
 _NOTHING = {"not_types": ["*"]}
 _EVENTS = ["m.room.message", "m.reaction", "m.room.redaction", "m.room.encrypted"]
 _STATE = ["m.room.member", "m.room.encryption"]
-_FILTER = {
-    "presence": _NOTHING,
-    "account_data": _NOTHING,
-    "room": {
-        "ephemeral": _NOTHING,
-        "account_data": _NOTHING,
-        "state": {"types": _STATE, "lazy_load_members": True},
-        "timeline": {"types": [*_EVENTS, *_STATE], "limit": 100, "lazy_load_members": True},
-    },
-}
+_TIMELINE = {"types": [*_EVENTS, *_STATE], "limit": 100, "lazy_load_members": True}
+
+
+def _filter(timeline: dict[str, Any]) -> dict[str, Any]:
+    state = {"types": _STATE, "lazy_load_members": True}
+    room = {"ephemeral": _NOTHING, "account_data": _NOTHING, "state": state, "timeline": timeline}
+    return {"presence": _NOTHING, "account_data": _NOTHING, "room": room}
 
 
 class TokenRefusedError(MessengerError):
@@ -102,8 +99,11 @@ class Homeserver:
             MessengerError: It did not work, this once.
         """
         first = not self._client.next_batch
-        timeout_s = 0.0 if first else _POLL_S
-        call = self._client.sync(timeout=round(1000 * timeout_s), sync_filter=_FILTER)
+        # what was written before is not even fetched
+        call = self._client.sync(
+            timeout=0 if first else round(1000 * _POLL_S),
+            sync_filter=_filter(_NOTHING if first else _TIMELINE),
+        )
         return await _answer(call, nio.SyncResponse, limit_s=_FIRST_SYNC_S if first else 2 * _POLL_S)
 
     @property
@@ -120,8 +120,9 @@ class Homeserver:
         return self._client.rooms[room]
 
     def forget(self, room: str) -> None:
-        """Forget a room that the bot has left."""
+        """Forget a room that the bot has left, or to which it did not go."""
         self._client.rooms.pop(room, None)
+        self._client.invited_rooms.pop(room, None)
 
     async def send(self, room: str, type_: str, content: dict[str, Any], *, transaction: str) -> str:
         """Send an event; returns its id."""

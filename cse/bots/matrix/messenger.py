@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
 import secrets
 from typing import Any
@@ -16,6 +18,7 @@ from cse.bots.matrix.voice_message import voice_message
 from cse.bots.messenger import Button, ChatGoneError, MessengerError
 from cse.bots.voices import Voice
 
+log = logging.getLogger("cse.bots")
 _FILE = re.compile(r"mxc://([A-Za-z0-9.:\[\]-]{1,255})/([A-Za-z0-9_-]{1,255})")
 _GONE = ("M_FORBIDDEN", "M_NOT_FOUND")
 
@@ -40,20 +43,26 @@ class MatrixMessenger:
         text = wording.with_prefix(text, PREFIX)
         if button is not None:
             text += f"\n\n{wording.by_reaction(button.label, SYMBOL)}"
-        event = await self._send(chat, "m.room.message", {"msgtype": "m.notice", "body": text}, reply_to)
+        event = await self._send(chat, {"msgtype": "m.notice", "body": text}, reply_to=reply_to)
         if button is None:
             return
         pressable = Pressable(button.key)
         self._buttons.add(chat, event, pressable)
         mark = {"m.relates_to": {"rel_type": "m.annotation", "event_id": event, "key": SYMBOL}}
-        pressable.shown_by = await self._send(chat, "m.reaction", mark, None)
+        try:
+            pressable.shown_by = await self._homeserver.send(
+                chat, "m.reaction", mark, transaction=_transaction()
+            )
+        except RefusedError as refused:  # others may react all the same
+            log.info("the bot may not react to its message: %s", refused)
 
     async def send_voice(
         self, chat: str, voice: Voice, caption: str, *, reply_to: str | None, button: Button | None
     ) -> None:
         """Send a voice message, and the words after it: few clients show words below one."""
         url = await self._homeserver.upload(voice.audio, name="voice.ogg", mime="audio/ogg")
-        await self._send(chat, "m.room.message", voice_message(voice, url=url), reply_to)
+        content = await asyncio.to_thread(voice_message, voice, url=url)  # decodes it, to draw it
+        await self._send(chat, content, reply_to=reply_to)
         await self.send_text(chat, caption, reply_to=reply_to, button=button)
 
     async def fetch(self, file: str, *, max_bytes: int) -> bytes:
@@ -70,17 +79,17 @@ class MatrixMessenger:
         return self._buttons.take(chat, message) if symbol == SYMBOL.rstrip("\ufe0f") else None
 
     async def acknowledge(self, chat: str, pressable: Pressable, notice: str | None) -> None:
-        """Take the button away from below a message, and say why nothing comes, where that is so."""
-        if pressable.shown_by is not None:
-            await self._homeserver.redact(chat, pressable.shown_by, transaction=_transaction())
+        """Say why nothing comes, where that is so, and take the button away from below a message."""
         if notice is not None:
             await self.send_text(chat, notice, reply_to=None, button=None)
+        if pressable.shown_by is not None:
+            await self._homeserver.redact(chat, pressable.shown_by, transaction=_transaction())
 
-    async def _send(self, chat: str, type_: str, content: dict[str, Any], reply_to: str | None) -> str:
+    async def _send(self, chat: str, content: dict[str, Any], *, reply_to: str | None) -> str:
         if reply_to is not None:
             content = {**content, "m.relates_to": {"m.in_reply_to": {"event_id": reply_to}}}
         try:
-            return await self._homeserver.send(chat, type_, content, transaction=_transaction())
+            return await self._homeserver.send(chat, "m.room.message", content, transaction=_transaction())
         except RefusedError as refused:
             if refused.code in _GONE:
                 raise ChatGoneError(refused.code) from None

@@ -42,7 +42,9 @@ def run(connection: Connection, settings: BotSettings, limits: Settings, loader:
     try:
         run_process(_MatrixBot(connection, settings).listen, limits, loader)
     except MessengerError as error:
-        raise CseError(f"{connection.homeserver}: the homeserver does not answer ({error}); try again") from None
+        raise CseError(
+            f"{connection.homeserver}: the homeserver does not answer ({error}); try again"
+        ) from None
 
 
 class _MatrixBot:
@@ -98,6 +100,7 @@ async def _sync_forever(homeserver: Homeserver, handlers: Handlers) -> None:
         first = homeserver.first
         try:
             happened = await homeserver.sync()
+            handlers.take(happened, first=first)
         except TokenRefusedError:
             raise ConfigError("token: it was revoked; expected one that goes on to be valid") from None
         except AskedToWaitError as error:
@@ -109,7 +112,6 @@ async def _sync_forever(homeserver: Homeserver, handlers: Handlers) -> None:
             log.error("an answer of the homeserver was left out: %s", trace_of(error))
             homeserver.begin_anew()
         else:
-            handlers.take(happened, first=first)
             pause_s = _FIRST_PAUSE_S
             if not connected:
                 log.info("listening to Matrix")

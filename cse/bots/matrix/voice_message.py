@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import soundfile
 
 from cse.bots.voices import Voice
 
-_BARS = 100
+_MOST_BARS = 100
 _LOUDEST = 1024
 
 
@@ -36,7 +37,7 @@ def voice_message(voice: Voice, *, url: str) -> dict[str, Any]:
 
 
 def loudness(audio: bytes) -> list[int]:
-    """What clients draw: the highest samples of equal parts, from 0 to 1024 (the loudest part).
+    """What clients draw: the highest samples of at most 100 equal parts, from 0 to 1024 (the loudest part).
 
     >>> file = io.BytesIO()
     >>> soundfile.write(file, np.repeat([0.1, 0.4], 8000), 16000, format="WAV")
@@ -44,7 +45,8 @@ def loudness(audio: bytes) -> list[int]:
     >>> len(bars), bars[0], bars[-1]
     (100, 256, 1024)
     """
-    samples, _ = soundfile.read(io.BytesIO(audio), dtype="float32", always_2d=True)
-    parts = np.array_split(np.abs(samples).max(axis=1), _BARS)
-    peaks = np.array([part.max() if part.size else 0.0 for part in parts])
-    return [round(float(bar)) for bar in _LOUDEST * peaks / max(float(peaks.max()), 1e-9)]
+    with soundfile.SoundFile(io.BytesIO(audio)) as file:
+        part = max(1, math.ceil(file.frames / _MOST_BARS))
+        peaks = [float(np.abs(block).max()) for block in file.blocks(part, dtype="float32")]
+    loudest = max([1e-9, *peaks])
+    return [round(_LOUDEST * peak / loudest) for peak in peaks]
