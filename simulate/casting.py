@@ -166,9 +166,9 @@ class Casting:
         """
         cast = [] if absent else [asked]
         while len(cast) < rules.talkers:
-            same_dialogue = _chance(rules.same_dialogue_probability, rng) and not absent
-            same_topic = _chance(rules.same_topic_probability, rng)
-            same_gender = _chance(rules.same_gender_probability, rng)
+            same_dialogue = chance(rules.same_dialogue_probability, rng) and not absent
+            same_topic = chance(rules.same_topic_probability, rng)
+            same_gender = chance(rules.same_gender_probability, rng)
             alike = ["topic"] * same_topic + ["gender"] * same_gender
             taken = [asked, *cast]
             chosen = self.inside(asked, taken, rng) if same_dialogue else None
@@ -252,7 +252,8 @@ def check_speakers(speakers: int, talkers: int) -> None:
         )
 
 
-def _chance(probability: float, rng: np.random.Generator) -> bool:
+def chance(probability: float, rng: np.random.Generator) -> bool:
+    """Whether what happens with this probability happens; what never does draws nothing."""
     return probability > 0 and bool(rng.random() < probability)
 
 

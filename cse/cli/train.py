@@ -5,26 +5,29 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cse.checkpoint import instantiate
 from cse.cli.config import call, compose, plain, usage
 from cse.errors import ConfigError, MissingExtraError
 
+if TYPE_CHECKING:
+    from cse.training.mixture_data import MixtureData
+
 
 def main(argv: list[str]) -> int:
     """Train with Hydra overrides, e.g. `experiment=separator data.utterances=[a.jsonl] output=exp/a`."""
     try:
-        import pytorch_lightning as pl
         from pytorch_lightning.utilities import rank_zero_only
     except ImportError as error:
         raise MissingExtraError(feature="training", extra="train", package="pytorch-lightning") from error
 
+    from cse.training.claim import claim_run
     from cse.training.memory import keep_freed_memory
     from cse.training.system import TrainingSystem
-    from cse.training.train import train
+    from cse.training.train import last_checkpoint, train
 
     schema = _schema()
     if not argv or {"-h", "--help"} & set(argv):
@@ -32,36 +35,38 @@ def main(argv: list[str]) -> int:
         return 0
     options = _options(argv, schema)
     config = call(schema["trainer"], options["trainer"], "trainer")
+    optimizer = call(schema["optimizer"], options["optimizer"], "optimizer")
+    output, seed = Path(options["output"]), options["seed"]
     keep_freed_memory()
     _quiet()
-    pl.seed_everything(options["seed"], verbose=False)
-    data_options = options["data"]
-    mixing_options = data_options.pop("mixing")
-    # the class itself, because `call` brings the options into the types of its signature
-    mixing_class = instantiate({"_target_": mixing_options.pop("_target_"), "_partial_": True}).func
-    mixing = call(mixing_class, mixing_options, "data.mixing")
-    data_class = schema["data"]
-    if target := data_options.pop("_target_", None):
-        data_class = instantiate({"_target_": target, "_partial_": True}).func
-    data = call(data_class, {**data_options, "mixing": mixing}, "data")
+    _seed(seed)
+    data = _data(options["data"], schema)
     model = instantiate(options["model"])
-    if mixing.talkers != model.talkers:
+    if data.mixing.talkers != model.talkers:
         raise ConfigError(
-            f"data.mixing.talkers is {mixing.talkers}, the model separates {model.talkers}: expected the same; set "
-            "`talkers`, which both follow"
+            f"data.mixing.talkers is {data.mixing.talkers}, the model separates {model.talkers}: expected the same; "
+            "set `talkers`, which both follow"
         )
     if getattr(model, "text_cue", None) is not None:
-        model.text_cue.cache_dir = Path(data_options["cache_dir"]) / "text"
-    system = TrainingSystem(
-        model=model,
-        objective=instantiate(options["objective"]),
-        optimizer=call(schema["optimizer"], options["optimizer"], "optimizer"),
-    )
+        model.text_cue.cache_dir = Path(options["data"]["cache_dir"]) / "text"
+    system = TrainingSystem(model=model, objective=instantiate(options["objective"]), optimizer=optimizer)
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        claim_run(
+            output,
+            last=last_checkpoint(output),
+            name=options["name"],
+            seed=seed,
+            model=options["model"],
+            objective=options["objective"],
+            data=data,
+            optimizer=optimizer,
+            trainer=config,
+        )
     folder = train(
         system=system,
         data=data,
         model_config=options["model"],
-        output=Path(options["output"]),
+        output=output,
         name=options["name"],
         config=config,
     )
@@ -69,6 +74,28 @@ def main(argv: list[str]) -> int:
         print(folder)
         print(f"finished: cse extract AUDIO --history FILE --model {folder} -o OUT.wav", file=sys.stderr)
     return 0
+
+
+def _seed(seed: Any) -> None:
+    import pytorch_lightning as pl
+
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise ConfigError(f"seed: got {seed}, expected a whole number from 0 to {2**32 - 1}")
+    pl.seed_everything(seed, verbose=False)
+
+
+def _data(options: Mapping[str, Any], schema: Mapping[str, Callable[..., Any]]) -> MixtureData:
+    """What the config names, `DynamicMixingData` if it names nothing."""
+    mixing_options = dict(options["mixing"])
+    # the classes themselves, because `call` brings the options into the types of their signatures
+    mixing_class = instantiate({"_target_": mixing_options.pop("_target_"), "_partial_": True}).func
+    mixing = call(mixing_class, mixing_options, "data.mixing")
+    data_class = schema["data"]
+    if target := options.get("_target_"):
+        data_class = instantiate({"_target_": target, "_partial_": True}).func
+    others = {key: value for key, value in options.items() if key not in ("_target_", "mixing")}
+    data: MixtureData = call(data_class, {**others, "mixing": mixing}, "data")
+    return data
 
 
 def _quiet() -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import soundfile
 
 from cse.corpora.leaks import Disjoint, check_leaks, find_leaks
 from cse.errors import ConfigError, ManifestError
 from cse.manifest import Utterance, read_utterances
-from cse.training.mixture_data import MixtureData
+from cse.training.mixture_data import MixtureData, digest
 from cse.training.mixtures import MixingConfig, Mixtures
 from cse.training.waveform_cache import WaveformCache
+from simulate.bank import SETTINGS as BANK_SETTINGS
 
 _AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
 
@@ -33,9 +37,14 @@ class DynamicMixingData(MixtureData):
             the same people talk in both.
         validation_mixtures: Number of validation mixtures, over all processes.
         validation_segment_s: Their length in seconds.
-        noise: Folder of ambient noise (searched with its subfolders), or None.
+        noise: Folder of ambient noise (searched with its subfolders), or None. A tenth of the recordings, by their
+            names, is kept for validation.
         seed: Of all mixtures.
         workers: Data-loader processes; 0 makes mixtures in the training process.
+
+    Raises:
+        ConfigError: Options that do not go together, or a number that is too small.
+        ManifestError: No utterances or noise, or people, dialogues or audio in both splits.
     """
 
     def __init__(
@@ -70,6 +79,11 @@ class DynamicMixingData(MixtureData):
             raise ConfigError(
                 f"data.validation_split: got {validation_split!r}, which is trained on; expected another split"
             )
+        if mixing.noise_probability and noise is None:
+            raise ConfigError(
+                f"data.noise: got none with data.mixing.noise_probability={mixing.noise_probability:g}, expected a "
+                "folder of ambient noise; name one, or set that to 0"
+            )
         everything = [utterance for manifest in utterances for utterance in read_utterances(manifest)]
         train = _of_split(everything, train_split, utterances)
         validation = _of_split(everything, validation_split, utterances)
@@ -78,25 +92,45 @@ class DynamicMixingData(MixtureData):
             mixtures.check(sample_rate)  # before hours of decoding
         self._train_speech = WaveformCache(train, cache_dir, sample_rate)
         self._validation_speech = WaveformCache(validation, cache_dir, sample_rate)
-        self._noise = WaveformCache(_noise_files(noise), cache_dir, sample_rate) if noise else None
+        self._train_noise = self._validation_noise = None
+        if noise is not None:
+            heard, kept = _split_noise(_noise_files(noise))
+            self._train_noise = WaveformCache(heard, cache_dir, sample_rate)
+            self._validation_noise = WaveformCache(kept, cache_dir, sample_rate)
 
     def prepare_data(self) -> None:
         """Decode all audio once (rank 0 of each node)."""
-        for cache in (self._train_speech, self._validation_speech, self._noise):
+        for cache in (
+            self._train_speech,
+            self._validation_speech,
+            self._train_noise,
+            self._validation_noise,
+        ):
             if cache is not None:
                 cache.build()
+
+    def content(self) -> dict[str, str | None]:
+        """See `MixtureData`."""
+        bank = self.mixing.bank and (self.mixing.bank / BANK_SETTINGS).read_text(encoding="utf-8")
+        noise = [*_utterances(self._train_noise), *_utterances(self._validation_noise)]
+        return {
+            "utterances": digest(map(_described, self._train_speech.utterances)),
+            "validation_utterances": digest(map(_described, self._validation_speech.utterances)),
+            "noise": digest(map(_described, noise)) if noise else None,
+            "mixing.bank": digest([bank]) if bank else None,  # in place of its path
+        }
 
     def training_mixtures(self, *, length: int, world_size: int) -> Mixtures:
         """See `MixtureData`."""
         return self.mixing.mixtures(
-            speech=self._train_speech, noise=self._noise, seed=2 * self.seed, length=length
+            speech=self._train_speech, noise=self._train_noise, seed=2 * self.seed, length=length
         )
 
     def fixed_mixtures(self) -> Mixtures:
         """See `MixtureData`."""
         return self.mixing.for_validation(segment_s=self.validation_segment_s).mixtures(
             speech=self._validation_speech,
-            noise=self._noise,
+            noise=self._validation_noise,
             seed=2 * self.seed + 1,
             length=self.validation_mixtures,
         )
@@ -123,22 +157,48 @@ def _check_disjoint(utterances: Sequence[Utterance], disjoint: Disjoint) -> None
         raise ManifestError(f"training and validation: {error}{remedy}", error.problems) from error
 
 
+def _utterances(cache: WaveformCache | None) -> Sequence[Utterance]:
+    return () if cache is None else cache.utterances
+
+
+def _described(utterance: Utterance) -> list[Any]:
+    """What an utterance is, but for where its audio lies."""
+    turns = [(turn.speaker, turn.text) for turn in utterance.history]
+    return [
+        utterance.id, utterance.speaker, utterance.duration_s, utterance.sample_rate, utterance.text,
+        utterance.dialogue, turns,
+    ]  # fmt: skip
+
+
 def _noise_files(folder: Path) -> list[Utterance]:
+    """Recordings of noise, called by their paths in the folder."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _AUDIO_SUFFIXES)
     if not paths:
         raise ManifestError(
             f"{folder}: got no audio files, expected a folder of ambient noise; check `data.noise`"
         )
-    return [_as_utterance(path.resolve()) for path in paths]
+    return [_as_utterance(path.resolve(), path.relative_to(folder).as_posix()) for path in paths]
 
 
-def _as_utterance(path: Path) -> Utterance:
+def _as_utterance(path: Path, name: str) -> Utterance:
     info = soundfile.info(str(path))
     return Utterance(
-        id=path.stem,
+        id=name,
         audio=path,
         speaker="noise",
         duration_s=info.duration,
         sample_rate=info.samplerate,
         split=None,
     )
+
+
+def _split_noise(recordings: Sequence[Utterance]) -> tuple[list[Utterance], list[Utterance]]:
+    """Noise to train with, and noise to validate with: where there are two or more, no recording is in both.
+
+    A recording's name decides, so that others can come and go.
+    """
+    by_place = sorted((hashlib.sha256(os.fsencode(one.id)).digest(), one.id, one) for one in recordings)
+    in_order = [one for _, _, one in by_place]
+    kept = sum(place[0] < 256 / 10 for place, _, _ in by_place)
+    kept = max(1, min(kept, len(in_order) - 1))
+    return in_order[kept:] or in_order, in_order[:kept]

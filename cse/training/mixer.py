@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from cse.errors import ConfigError
 from cse.training.reverberation import reverberate
 from cse.training.speed import SpeedChange
 from cse.training.waveform_cache import WaveformCache
+from simulate.casting import chance
 from simulate.mixing import mix, sample_snr_db
 from simulate.timing import draw_timing
 
@@ -43,10 +45,14 @@ class Mixer:
         config: How to mix.
 
     Raises:
-        ConfigError: If the bank of rooms cannot be read or does not fit.
+        ConfigError: If the bank of rooms cannot be read or does not fit, or there is no noise to mix with.
     """
 
     def __init__(self, *, speech: WaveformCache, noise: WaveformCache | None, config: MixingConfig) -> None:
+        if config.noise_probability and noise is None:
+            raise ConfigError(
+                f"noise: got none with noise_probability={config.noise_probability:g}, expected recordings of it"
+            )
         self._speech = speech
         self._noise = noise
         self._config = config
@@ -59,12 +65,12 @@ class Mixer:
         config = self._config
         pieces, speeds = zip(*(self.piece(voice, self._samples, rng) for voice in voices), strict=True)
         heard, wanted = self._placed(pieces, rng), None
-        if _chance(config.reverberation_probability, rng):
+        if chance(config.reverberation_probability, rng):
             heard, wanted = reverberate(heard, self._rooms.draw(len(heard), rng))
         mixed = mix(
             list(heard),
             [sample_snr_db(rng) for _ in heard[1:]],
-            noise=self._stretch(heard.shape[1], rng) if _chance(config.noise_probability, rng) else None,
+            noise=self._stretch(heard.shape[1], rng) if chance(config.noise_probability, rng) else None,
             noise_snr_db=float(rng.uniform(*config.noise_snr_db)),
         )
         talkers = mixed.sources if wanted is None else _levelled(wanted, heard, mixed.sources)
@@ -95,7 +101,7 @@ class Mixer:
         timing = draw_timing(
             rng,
             talkers=len(pieces),
-            overlap=config.overlap if _chance(config.overlap_probability, rng) else None,
+            overlap=config.overlap if chance(config.overlap_probability, rng) else None,
             cut_probability=config.cut_probability,
         )
         pieces = timing.cut_to_shortest([self._shifted(piece, rng) for piece in pieces])
@@ -118,7 +124,7 @@ class Mixer:
         return segments
 
     def _shifted(self, piece: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        if not _chance(self._config.shift_probability, rng):
+        if not chance(self._config.shift_probability, rng):
             return piece
         most = round(self._config.max_shift_s * self._speech.sample_rate)
         return np.roll(piece, int(rng.integers(-most, most + 1)))
@@ -129,10 +135,9 @@ class Mixer:
             latest = min(latest, round(self._config.max_delay_s * self._speech.sample_rate))
         return int(rng.integers(latest + 1))
 
-    def _stretch(self, samples: int, rng: np.random.Generator) -> np.ndarray | None:
-        """Noise from a random place of a random recording on; None without recordings."""
-        if self._noise is None:
-            return None
+    def _stretch(self, samples: int, rng: np.random.Generator) -> np.ndarray:
+        """Noise from a random place of a random recording on."""
+        assert self._noise is not None, "the constructor saw to it"
         recording = int(rng.integers(len(self._noise.utterances)))
         length = self._noise.length(recording)
         return self._noise.read(recording, int(rng.integers(max(1, length - samples + 1))), samples)
@@ -145,10 +150,6 @@ class Mixer:
         gain = np.float32(10 ** (channel.gain_db / 20))
         received = channel.apply(mixed.mixture, self._speech.sample_rate)
         return mixed._replace(mixture=received, talkers=mixed.talkers * gain)
-
-
-def _chance(probability: float, rng: np.random.Generator) -> bool:
-    return probability > 0 and bool(rng.random() < probability)
 
 
 def _levelled(wanted: np.ndarray, heard: np.ndarray, scaled: np.ndarray) -> np.ndarray:

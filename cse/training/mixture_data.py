@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import pytorch_lightning as pl
@@ -13,6 +17,9 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from cse.errors import ConfigError
 from cse.training.mixture_set import MixtureSet
 from cse.training.sampler import ResumableSampler
+from simulate.checks import check_least
+
+LEAST_SEGMENT_S = 0.05  # shorter mixtures have no speech in them
 
 
 class Mixing(Protocol):
@@ -39,6 +46,9 @@ class MixtureData(pl.LightningDataModule, ABC):
         validation_segment_s: Their length in seconds.
         seed: Of all mixtures.
         workers: Data-loader processes; 0 makes mixtures in the training process.
+
+    Raises:
+        ConfigError: A number that is too small.
     """
 
     def __init__(
@@ -54,6 +64,17 @@ class MixtureData(pl.LightningDataModule, ABC):
         workers: int,
     ) -> None:
         super().__init__()
+        counts = {
+            "sample_rate": sample_rate,
+            "batch_size": batch_size,
+            "steps_per_epoch": steps_per_epoch,
+            "validation_mixtures": validation_mixtures,
+        }
+        for name, value in counts.items():
+            check_least(f"data.{name}", value, 1)
+        for name, value in {"seed": seed, "workers": workers}.items():
+            check_least(f"data.{name}", value, 0)
+        check_least("data.validation_segment_s", validation_segment_s, LEAST_SEGMENT_S)
         self.mixing: Any = mixing
         self.sample_rate = sample_rate
         self.batch_size = batch_size
@@ -75,6 +96,25 @@ class MixtureData(pl.LightningDataModule, ABC):
     @abstractmethod
     def fixed_mixtures(self) -> MixtureSet:
         """Mixtures to validate on, `validation_mixtures` at least."""
+
+    @abstractmethod
+    def content(self) -> dict[str, str | None]:
+        """Digests of what the mixtures are made of, wherever the files lie."""
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides about the mixtures, as plain values: what a run that goes on must find again.
+
+        How many mixtures a process takes at once is left out: that is a question of its memory and of their number.
+        """
+        return {
+            "sample_rate": self.sample_rate,
+            "seed": self.seed,
+            "steps_per_epoch": self.steps_per_epoch,
+            "validation_mixtures": self.validation_mixtures,
+            "validation_segment_s": self.validation_segment_s,
+            "mixing": {**asdict(self.mixing), "kind": type(self.mixing).__name__},
+            **self.content(),
+        }
 
     def train_dataloader(self) -> DataLoader:
         """Batches from where training stands, so that a resumed run goes on with the mixtures it had not seen."""
@@ -131,3 +171,15 @@ class MixtureData(pl.LightningDataModule, ABC):
 
     def _processes(self) -> tuple[int, int]:
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+
+
+def digest(values: Iterable[Any]) -> str:
+    """SHA-256 of plain values, in order.
+
+    >>> digest([{"id": "a"}, 1.5])[:8]
+    'f8851e6e'
+    """
+    total = hashlib.sha256()
+    for value in values:
+        total.update(json.dumps(value, sort_keys=True).encode() + b"\n")
+    return total.hexdigest()

@@ -16,13 +16,14 @@ from torch.utils.data import default_collate
 
 from cse.errors import ConfigError
 from cse.training.mixer import Mixer
+from cse.training.mixture_data import LEAST_SEGMENT_S
 from cse.training.mixture_set import MixtureSet
 from cse.training.reverberation import BankRooms, NoiseRooms, Rooms, Wanted
 from cse.training.waveform_cache import WaveformCache
 from simulate.bank import RirBank, Split
 from simulate.casting import check_speakers
 from simulate.channel import Channel, ChannelConfig
-from simulate.checks import check_share
+from simulate.checks import check_least, check_share
 from simulate.rooms import check_range
 
 
@@ -83,6 +84,8 @@ class MixingConfig(ChannelConfig):
         for field in fields(self):
             if field.name.endswith(("_dropout", "_probability")):
                 check_share(field.name, getattr(self, field.name))
+        check_least("talkers", self.talkers, 1)
+        check_least("segment_s", self.segment_s, LEAST_SEGMENT_S)
         for name in ("overlap", "noise_snr_db", "rt60_s", "direct_to_reverberant_db"):
             check_range(name, getattr(self, name))
         if self.count_weights and (

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from cse.training.objectives.objective import Batch, Objective
+from simulate.checks import check_least, check_share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,9 @@ class OptimizerConfig:
         total_steps: Steps after which the cosine has come down to `final_lr_ratio` of the peak.
         final_lr_ratio: Last learning rate over the peak.
         amsgrad: Divide by the largest second moment so far (Reddi et al., 2018).
+
+    Raises:
+        ConfigError: A value outside of what is named here.
     """
 
     total_steps: int
@@ -34,6 +38,12 @@ class OptimizerConfig:
     warmup_steps: int = 500
     final_lr_ratio: float = 0.01
     amsgrad: bool = True
+
+    def __post_init__(self) -> None:
+        check_least("optimizer.total_steps", self.total_steps, 1)
+        for name in ("learning_rate", "weight_decay", "warmup_steps"):
+            check_least(f"optimizer.{name}", getattr(self, name), 0)
+        check_share("optimizer.final_lr_ratio", self.final_lr_ratio)
 
     def ratio(self, step: int) -> float:
         """Learning rate of a step over the peak.

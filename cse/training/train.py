@@ -18,12 +18,15 @@ from pytorch_lightning.callbacks import (
 )
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.strategies import FSDPStrategy
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from cse.checkpoint import save_checkpoint
-from cse.errors import ConfigError
+from cse.errors import ConfigError, one_line
+from cse.training.claim import check_resumable
 from cse.training.initial import load_initial
 from cse.training.mixture_data import MixtureData
 from cse.training.system import TrainingSystem
+from simulate.checks import check_least, check_share
 
 LAST = "last.ckpt"
 
@@ -48,6 +51,9 @@ class TrainerConfig:
         checkpoint_every_steps: Steps between two resumable checkpoints.
         compile_model: Let torch.compile fuse the network's operations (worth it on a GPU).
         progress_bar: Show one on stderr.
+
+    Raises:
+        ConfigError: A number that is too small, or a share that is none.
     """
 
     max_steps: int
@@ -63,6 +69,18 @@ class TrainerConfig:
     checkpoint_every_steps: int = 500
     compile_model: bool = False
     progress_bar: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("max_steps", "num_nodes", "accumulate_batches", "checkpoint_every_steps"):
+            check_least(f"trainer.{name}", getattr(self, name), 1)
+        check_least("trainer.gradient_clip", self.gradient_clip, 0)
+        if self.ema_decay is not None:
+            check_share("trainer.ema_decay", self.ema_decay)
+
+
+def last_checkpoint(output: Path) -> Path:
+    """The checkpoint that a run goes on from, if it is there."""
+    return output / "checkpoints" / LAST
 
 
 def train(
@@ -88,21 +106,33 @@ def train(
         The folder of the finished checkpoint.
 
     Raises:
-        ConfigError: If the trained weights are spread over processes (FSDP) and cannot be written as one model.
+        ConfigError: If Lightning cannot train in this way here, a folder cannot be written to, or the trained weights
+            are spread over processes (FSDP) and cannot be written as one model.
+        CheckpointError: If the last checkpoint is damaged or of another network.
         KeyboardInterrupt: If the run was stopped by Ctrl-C or SIGTERM; the same call goes on from its last checkpoint.
     """
     if config.strategy == "ddp" and not system.objective.uses_whole_model:
         config = replace(config, strategy="ddp_find_unused_parameters_true")
-    trainer = _trainer(config, output, steps_per_epoch=data.steps_per_epoch)
+    last = last_checkpoint(output)
+    check_resumable(last, system)
+    try:
+        trainer = _trainer(config, output, steps_per_epoch=data.steps_per_epoch)
+    except (MisconfigurationException, ValueError) as error:
+        raise ConfigError(f"trainer: {one_line(error)}; change trainer.* to what can be done here") from error
     if config.compile_model:
         system.model.compile()
-    last = output / "checkpoints" / LAST
     if not last.exists():
         load_initial(system.model, config.init_from)
     try:
         trainer.fit(system, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
     except SystemExit as stop:  # what Lightning makes of Ctrl-C and SIGTERM; the latter with exit code 0
         raise KeyboardInterrupt from stop
+    except MisconfigurationException as error:
+        raise ConfigError(f"trainer: {one_line(error)}; change trainer.* to what can be done here") from error
+    except OSError as error:
+        raise ConfigError(
+            f"training: {one_line(error)}; expected files that can be read, and folders that can be written to"
+        ) from error
     if isinstance(trainer.strategy, FSDPStrategy):
         raise ConfigError(
             f"trainer.strategy={config.strategy}: got weights spread over the processes, expected them in one; "

@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cse.audio import load_waveform
+from cse.errors import ConfigError
 from cse.files import atomic_write
 from cse.manifest import Utterance
 
@@ -42,10 +43,16 @@ class WaveformCache:
 
         Raises:
             InvalidAudioError: If a file cannot be decoded; nothing half-written stays.
+            ConfigError: If the folder cannot be made.
         """
         if self.path.exists() and self._offsets_path.exists():
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"data.cache_dir: cannot make the folder {self.path.parent}: {error.strerror}; name another one"
+            ) from error
         lengths = []
         with atomic_write(self.path) as beside:
             with beside.with_suffix(".raw").open("wb") as raw:

@@ -74,7 +74,11 @@ train() {
     [ ! -e "$models/$name/model" ] || return 0
     [ "$name" = separator ] || options+=("${cued_training[@]}")
     ! $quick || options+=("${quick_training[@]}")
-    [ -z "$noise" ] || options+=("data.noise='$noise'")
+    if [ -n "$noise" ]; then
+        options+=("data.noise='$noise'")
+    elif [[ $train_options != *data.noise=* ]]; then
+        options+=(data.mixing.noise_probability=0)
+    fi
     # shellcheck disable=SC2206  # words on purpose
     options+=($train_options)
     cse train experiment="$family/$name" talkers="$talkers" "data.utterances=['$utterances']" \

@@ -6,7 +6,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 
 from cse.cli.config import call
@@ -176,3 +178,51 @@ def test_two_people_are_too_few_for_a_mixture_without_the_target(corpus):
     module.prepare_data()
     with pytest.raises(ManifestError, match=r"1 other speaker\(s\).*at least 2.*absent_probability"):
         module.train_dataloader()
+
+
+# ---- noise
+
+
+NOISY = replace(TWO, noise_probability=0.5)
+
+
+def noise_used(corpus: Path, folder: Path) -> tuple[set[str], set[str]]:
+    """Names of the recordings that training and validation draw from."""
+    module = data(corpus, mixing=NOISY, disjoint="dialogues", noise=folder)
+    module.prepare_data()
+    sets = (module.training_mixtures(length=4, world_size=1), module.fixed_mixtures())
+    first, second = ({one.id for one in mixtures._mixer._noise.utterances} for mixtures in sets)
+    return first, second
+
+
+def write_noise(folder: Path, count: int) -> Path:
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        (folder / str(number % 3)).mkdir(parents=True, exist_ok=True)
+        soundfile.write(
+            folder / str(number % 3) / f"{number}.wav", 0.1 * rng.standard_normal(4000), SAMPLE_RATE
+        )
+    return folder
+
+
+def test_validation_hears_noise_that_training_does_not(corpus, tmp_path):
+    training, validation = noise_used(corpus, write_noise(tmp_path / "noise", 60))
+    assert not training & validation
+    assert len(training | validation) == 60
+    assert 1 <= len(validation) <= 15
+    (tmp_path / "noise" / "0" / "0.wav").unlink()
+    again, others = noise_used(corpus, tmp_path / "noise")
+    assert (again, others) == (training - {"0/0.wav"}, validation - {"0/0.wav"}), "the names decide"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_little_noise_is_still_used(corpus, tmp_path, count):
+    training, validation = noise_used(corpus, write_noise(tmp_path / "noise", count))
+    assert training and validation
+    assert len(training | validation) == count
+    assert count == 1 or not training & validation
+
+
+def test_noise_that_is_asked_for_and_not_there_is_refused(corpus):
+    with pytest.raises(ConfigError, match=r"data\.noise: got none with data\.mixing\.noise_probability=0\.5"):
+        data(corpus, mixing=NOISY, disjoint="dialogues")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -80,13 +81,16 @@ def test_training_may_start_from_another_model_but_a_resumed_run_does_not(corpus
     assert main(["train", *frozen, start, f"output={tmp_path / 'second'}", "trainer.max_steps=1"]) == 0
     first, second = weights(tmp_path / "first"), weights(tmp_path / "second")
     assert all(torch.equal(first[name], second[name]) for name in first)
-    other = f"trainer.init_from=[{tmp_path / 'other' / 'model'}]"
-    assert (
-        main(["train", *TINY, *corpus, f"output={tmp_path / 'other'}", "trainer.max_steps=1", "seed=2"]) == 0
-    )
-    assert main(["train", *frozen, other, f"output={tmp_path / 'second'}", "trainer.max_steps=2"]) == 0
-    resumed = weights(tmp_path / "second")
-    assert all(torch.equal(second[name], resumed[name]) for name in second)
+    learning = [
+        option.replace("optimizer.learning_rate=0.0", "optimizer.weight_decay=0.01") for option in frozen
+    ]
+    trained = [*learning, start, f"output={tmp_path / 'trained'}"]
+    assert main(["train", *trained, "trainer.max_steps=2"]) == 0
+    before = weights(tmp_path / "trained")
+    assert any(not torch.equal(first[name], before[name]) for name in first)
+    assert main(["train", *trained, "trainer.max_steps=2"]) == 0, "nothing is left to do"
+    resumed = weights(tmp_path / "trained")
+    assert all(torch.equal(before[name], resumed[name]) for name in before)
     wrong = [option.replace("repeats=1", "repeats=2") for option in TINY]
     assert main(["train", *wrong, *corpus, start, f"output={tmp_path / 'third'}", "trainer.max_steps=1"]) == 2
     assert "cse train: " in capsys.readouterr().err
@@ -247,6 +251,128 @@ def test_a_split_that_is_not_there_is_named(capsys, corpus, tmp_path):
 def test_a_missing_manifest_is_named(capsys, tmp_path):
     message = one_line_error(capsys, [*TINY, "data.utterances=[nowhere.jsonl]", f"output={tmp_path}"])
     assert "nowhere.jsonl" in message
+
+
+# ---- whose run it is
+
+
+@pytest.fixture(scope="module")
+def run(corpus, tmp_path_factory) -> Path:
+    """A run of two steps."""
+    output = tmp_path_factory.mktemp("run") / "run"
+    assert main(["train", *TINY, *corpus, f"output={output}", "trainer.max_steps=2"]) == 0
+    return output
+
+
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [
+        ("name=other", "name"),
+        ("seed=1", "seed"),
+        ("optimizer.learning_rate=0.5", "optimizer.learning_rate"),
+        ("+backbone.hidden=48", "model.backbone.hidden"),
+        ("talkers=3", "talkers"),
+        ("data.mixing.segment_s=0.6", "data.mixing.segment_s"),
+        ("data.train_split=dev data.validation_split=train", "data.utterances"),
+        ("trainer.init_from=[separator-16k]", "trainer.init_from"),
+    ],
+)
+def test_another_run_is_not_taken_for_this_one(capsys, corpus, run, option, named):
+    before = (run / "model" / "config.json").read_bytes()
+    given = {part.partition("=")[0] for part in option.split()}
+    options = [one for one in [*TINY, *corpus] if one.partition("=")[0] not in given]
+    capsys.readouterr()
+    message = one_line_error(capsys, [*options, *option.split(), f"output={run}", "trainer.max_steps=4"])
+    assert f"output {run}: holds a run made with other values of " in message and named in message
+    assert (run / "model" / "config.json").read_bytes() == before
+
+
+def test_a_run_goes_on_elsewhere_longer_and_with_defaults_written_out(capsys, corpus, run, tmp_path):
+    moved = tmp_path / "moved"
+    folder = Path(corpus[1].partition("=")[2]).parent
+    shutil.copytree(folder, moved, ignore=shutil.ignore_patterns("cache"))
+    shutil.copytree(run, tmp_path / "run")
+    manifests = ",".join(str(moved / split / "utterances.jsonl") for split in ("train", "dev"))
+    options = [
+        *TINY, f"data.utterances=[{manifests}]", f"data.cache_dir={tmp_path / 'cache'}", f"output={tmp_path / 'run'}",
+        "trainer.max_steps=3", "optimizer.total_steps=9", "trainer.checkpoint_every_steps=1", "data.workers=1",
+        "optimizer.learning_rate=1e-3", "+backbone.kernel_size=3", "data.mixing.max_shift_s=1.0",
+    ]  # fmt: skip
+    assert main(["train", *options]) == 0
+    assert "3 steps" in load_checkpoint(tmp_path / "run" / "model").card
+    capsys.readouterr()
+
+
+def test_options_of_a_run_that_never_began_bind_nobody(capsys, corpus, tmp_path):
+    options = [*TINY, *corpus, f"output={tmp_path}", "trainer.max_steps=1"]
+    assert main(["train", *options, "trainer.precision=foo", "seed=3"]) == 2
+    assert main(["train", *options, "seed=4"]) == 0
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("damage", ["garbage", "cut", "another network"])
+def test_a_checkpoint_that_cannot_be_gone_on_from_is_one_line(capsys, corpus, run, tmp_path, damage):
+    shutil.copytree(run, tmp_path / "run")
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    options = TINY
+    if damage == "garbage":
+        last.write_bytes(b"garbage")
+    elif damage == "cut":
+        last.write_bytes(last.read_bytes()[:-2000])
+    else:  # of a version that left no record
+        (tmp_path / "run" / "run.json").unlink()
+        options = [option.replace("hidden=32", "hidden=48") for option in TINY]
+    capsys.readouterr()
+    message = one_line_error(capsys, [*options, *corpus, f"output={tmp_path / 'run'}", "trainer.max_steps=4"])
+    assert f"{last}: " in message
+    assert ("another network" if damage == "another network" else "copy a step") in message
+
+
+# ---- options that cannot be
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "data.batch_size=0", "data.steps_per_epoch=0", "data.validation_mixtures=0", "data.mixing.segment_s=-1",
+        "data.mixing.segment_s=0.00001", "data.validation_segment_s=0", "data.workers=-1",
+        "data.mixing.noise_probability=0.5", "trainer.precision=foo", "trainer.strategy=foo", "trainer.max_steps=0",
+        "trainer.checkpoint_every_steps=0", "optimizer.learning_rate=-1", "seed=-1", "seed=abc",
+    ],
+)  # fmt: skip
+def test_values_that_cannot_be_are_one_line(capsys, corpus, tmp_path, option):
+    key = option.partition("=")[0]
+    options = [one for one in [*TINY, *corpus, "trainer.max_steps=1"] if one.partition("=")[0] != key]
+    message = one_line_error(capsys, [*options, option, f"output={tmp_path}"])
+    assert key.rpartition(".")[2].removesuffix("_probability") in message.lower()
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_gpu_that_is_not_there_is_one_line(capsys, corpus, tmp_path):
+    options = [one for one in TINY if not one.startswith("trainer.accelerator")]
+    options += [*corpus, f"output={tmp_path}", "trainer.max_steps=1", "trainer.accelerator=gpu"]
+    assert "gpu" in one_line_error(capsys, options)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc, where nobody may make folders")
+@pytest.mark.parametrize("option", ["output=/proc/x", "data.cache_dir=/proc/c"])
+def test_folders_that_cannot_be_made_are_one_line(capsys, corpus, tmp_path, option):
+    key = option.partition("=")[0]
+    options = [one for one in [*TINY, *corpus, f"output={tmp_path}"] if one.partition("=")[0] != key]
+    assert main(["train", *options, option, "trainer.max_steps=1"]) == 2
+    err = capsys.readouterr().err
+    assert option.partition("=")[2] in err and "Traceback" not in err
+
+
+def test_an_output_that_is_a_file_is_one_line(capsys, corpus, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    options = [*TINY, *corpus, f"output={tmp_path / 'file'}", "trainer.max_steps=1"]
+    assert "cannot make the folder" in one_line_error(capsys, options)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+# ---- randomness
 
 
 def test_no_other_random_state_than_torch_s_is_used(corpus, tmp_path):

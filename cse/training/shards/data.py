@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cse.errors import ConfigError
-from cse.training.mixture_data import MixtureData
+from cse.training.mixture_data import MixtureData, digest
 from cse.training.shards.cache import ShardCache
 from cse.training.shards.index import ShardAddress, read_indices
 from cse.training.shards.mixtures import SegmentConfig, ShardMixtures
@@ -72,6 +72,14 @@ class ShardData(MixtureData):
         self.mixing: SegmentConfig = mixing
         self._shuffle_shards = shuffle_shards
         self._cache = ShardCache(cache_dir / "shards", limit_gb=cache_gb)
+
+    def content(self) -> dict[str, str | None]:
+        """See `MixtureData`."""
+        return {
+            "shards": digest(shard.sha256 for shard in self._training),
+            "validation_shards": digest(shard.sha256 for shard in self._validation),
+            "shuffle_shards": str(self._shuffle_shards),
+        }
 
     def training_mixtures(self, *, length: int, world_size: int) -> ShardMixtures:
         """See `MixtureData`; a round through the shards may be longer or shorter than an epoch."""

@@ -15,11 +15,13 @@ from cse.errors import HistoryError, ManifestError
 from cse.history import Turn
 from cse.training.cue_dropout import CueDropout
 from cse.training.dialogue_mixtures import DialogueMixtures
+from cse.training.mixture_data import LEAST_SEGMENT_S
 from cse.training.mixture_set import MixtureSet
 from cse.training.shards.cache import ShardCache
 from cse.training.shards.index import ShardAddress
 from cse.training.shards.open_shard import OpenShard
 from cse.training.shards.order import ShardOrder
+from simulate.checks import check_least
 
 _SILENCE_RMS = 1e-3  # −60 dB: a piece without the target's speech teaches nothing
 _TRIES = 10
@@ -42,6 +44,11 @@ class SegmentConfig(CueDropout):
     max_history_turns: int = 100
     random_history_turns: bool = True
     enrollment_s: tuple[float, float] = (2.0, 5.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_least("talkers", self.talkers, 1)
+        check_least("segment_s", self.segment_s, LEAST_SEGMENT_S)
 
     def for_validation(self, *, segment_s: float) -> Self:
         """The same with both cues in full wherever there are any."""
