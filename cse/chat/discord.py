@@ -8,6 +8,7 @@ from typing import Any
 from cse.chat.fields import file_of, iso_time, media_kind, name_of, object_of, objects_of, text_of
 from cse.chat.json_stream import ITEM, Path
 from cse.chat.message import ChatMessage, Kind
+from cse.chat.pages import Pages
 
 # what people write (old exports have numbers); every other type is a notice
 _WRITTEN = frozenset({"Default", "Reply", "0", "19"})
@@ -18,6 +19,7 @@ class Discord:
 
     name = "discord"
     containers: frozenset[Path] = frozenset({(), ("guild",), ("channel",), ("messages",)})
+    pages = Pages()
 
     def __init__(self) -> None:
         self._id: str | None = None

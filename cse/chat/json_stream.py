@@ -39,12 +39,18 @@ class Cursor:
         self._at = 0
         self._lines = 1  # the line in which `_text` begins
         self._columns = 0  # characters of that line before `_text`
+        self._before = 0  # characters before `_text`
         self._started = 0  # where the last value began
 
     @property
     def line(self) -> int:
         """The line in which the last value began."""
         return self._lines + self._text.count("\n", 0, self._started)
+
+    @property
+    def read(self) -> int:
+        """How many characters were read."""
+        return self._before + self._at
 
     def peek(self) -> str:
         """The next character that is no blank; empty at the end."""
@@ -155,6 +161,7 @@ class Cursor:
         if not parts:
             return False  # and places in the text stay what they are
         used = self._text[: self._at]
+        self._before += len(used)
         self._lines += used.count("\n")
         self._columns = len(used) - used.rfind("\n") - 1 if "\n" in used else self._columns + len(used)
         self._text = self._text[self._at :] + "".join(parts)
@@ -182,12 +189,15 @@ class Cursor:
         return HistoryError(f"line {line}, column {column}: broken JSON: {what}")
 
 
-def walk(cursor: Cursor, containers: Collection[Path], *, documents: bool = False) -> Iterator[Step]:
+def walk(
+    cursor: Cursor, containers: Collection[Path], *, lone: Collection[Path] = (), documents: bool = False
+) -> Iterator[Step]:
     """Hand out what the containers hold, in the order of the text.
 
     Args:
         cursor: At the beginning of the text.
         containers: Paths of the lists and objects to look into.
+        lone: Paths of further objects, each handed out whole, as if it were the one item of a list.
         documents: Take each value at the top for an item: JSON Lines, or a lone message.
 
     Raises:
@@ -205,14 +215,18 @@ def walk(cursor: Cursor, containers: Collection[Path], *, documents: bool = Fals
         while cursor.peek():
             yield ITEM, None, cursor.value()
         return
-    yield from _walk(cursor, containers, (), None)
+    yield from _walk(cursor, containers, lone, (), None)
     cursor.refuse_rest()
 
 
-def _walk(cursor: Cursor, containers: Collection[Path], path: Path, key: str | None) -> Iterator[Step]:
+def _walk(
+    cursor: Cursor, containers: Collection[Path], lone: Collection[Path], path: Path, key: str | None
+) -> Iterator[Step]:
     character = cursor.peek()
     if path not in containers or character not in ("[", "{"):
-        if character in ("[", "{") and path[-1:] != ITEM:
+        if character == "{" and path in lone:
+            yield (*path, "*"), None, cursor.value()
+        elif character in ("[", "{") and path[-1:] != ITEM:
             cursor.skip()
         else:
             yield path, key, cursor.value()
@@ -223,10 +237,10 @@ def _walk(cursor: Cursor, containers: Collection[Path], path: Path, key: str | N
         for name in cursor.members():
             exact = (*path, name)
             wild = exact not in containers and child in containers
-            yield from _walk(cursor, containers, child if wild else exact, name)
+            yield from _walk(cursor, containers, lone, child if wild else exact, name)
     elif child in containers:
         for _ in cursor.elements():
-            yield from _walk(cursor, containers, child, None)
+            yield from _walk(cursor, containers, lone, child, None)
     else:
         for _ in cursor.elements():
             yield child, None, cursor.value()

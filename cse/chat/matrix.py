@@ -9,9 +9,12 @@ from typing import Any
 from cse.chat.fields import file_of, name_of, object_of, text_of, utc_time
 from cse.chat.json_stream import ENTER_OBJECT, ITEM, Path
 from cse.chat.message import ChatMessage, Kind
+from cse.chat.pages import Pages
 
 _MEDIA: Mapping[str, Kind] = {"m.audio": "audio", "m.image": "image", "m.video": "video", "m.file": "file"}
-_LISTS = (("messages",), ("chunk",), ("events",), ("state",), ("events_before",))
+_LISTS = (("messages",), ("chunk",), ("events",), ("state",), ("events_before",), ("events_after",))
+# `/messages` and `/context` answer with the newest first of what came before, and with the names of people behind it
+_PAGES = (("state",), (), ("chunk",), ("events_before",), ("event",), ("events_after",))
 _ROOM = ("rooms", "join", "*")
 # the beginning of a reply in old clients: the words that it answers
 _QUOTED = re.compile(r"(?:> [^\n]*+\n)++\n?")
@@ -26,6 +29,7 @@ class Matrix:
         {(), *_LISTS, ("rooms",), ("rooms", "join"), _ROOM}
         | {(*_ROOM, part, *rest) for part in ("state", "timeline") for rest in ((), ("events",))}
     )
+    pages = Pages(_PAGES, "origin_server_ts")
 
     def __init__(self) -> None:
         self._room: str | None = None
@@ -37,7 +41,7 @@ class Matrix:
         """Whether an item is an event."""
         fields = object_of(item)
         return (
-            (path == ITEM or path[:-1] in Matrix.containers)
+            (path[:-1] in Matrix.containers or path == ("event", "*"))
             and isinstance(fields.get("type"), str)
             and isinstance(fields.get("content"), dict)
             and ("sender" in fields or "origin_server_ts" in fields)

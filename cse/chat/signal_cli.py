@@ -8,6 +8,7 @@ from typing import Any
 from cse.chat.fields import file_of, media_kind, name_of, object_of, objects_of, text_of, utc_time
 from cse.chat.json_stream import ITEM, Path
 from cse.chat.message import ChatMessage, Kind
+from cse.chat.pages import Pages
 
 
 class SignalCli:
@@ -15,6 +16,7 @@ class SignalCli:
 
     name = "signal"
     containers: frozenset[Path] = frozenset({()})
+    pages = Pages()
 
     @staticmethod
     def claims(path: Path, item: object) -> bool:
@@ -80,7 +82,7 @@ def _message(
     kind, attachment = _attachment(data)
     if deleted:
         kind = "deleted"
-    elif "reaction" in data or (not text and group.get("type") == "UPDATE"):
+    elif data.get("reaction") or (not text and group.get("type") == "UPDATE"):
         kind = "system"
     elif kind == "text" and not text:
         kind = "other"
@@ -99,7 +101,7 @@ def _message(
 
 
 def _attachment(data: Mapping[str, Any]) -> tuple[Kind, str | None]:
-    if "sticker" in data or "contacts" in data:
+    if data.get("sticker") or data.get("contacts"):  # releases of 2021 write empty ones into every message
         return "other", None
     for item in objects_of(data.get("attachments")):
         file = file_of(item.get("filename")) or file_of(item.get("id"))

@@ -9,6 +9,7 @@ from typing import Any
 from cse.chat.fields import file_of, media_kind, name_of, object_of, objects_of, text_of, utc_time
 from cse.chat.json_stream import ITEM, Path
 from cse.chat.message import ChatMessage, Kind
+from cse.chat.pages import Pages
 
 # what people write; every other subtype is a notice (joins, topics, pins, reminders, …)
 _WRITTEN = frozenset({"file_share", "file_comment", "thread_broadcast", "me_message", "bot_message"})
@@ -27,6 +28,7 @@ class Slack:
 
     name = "slack"
     containers: frozenset[Path] = frozenset({(), ("messages",)})
+    pages = Pages(((), ("messages",)), "ts")
 
     def __init__(self, *, users: Mapping[str, str] | None = None, chat: str | None = None) -> None:
         self._users = users or {}

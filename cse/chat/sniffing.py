@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from cse.chat.discord import Discord
 from cse.chat.json_stream import ENTER_LIST, ENTER_OBJECT, ITEM, Cursor, Path, walk
 from cse.chat.matrix import Matrix
 from cse.chat.message import ChatMessage
+from cse.chat.pages import Pages, oldest_first
 from cse.chat.signal_cli import SignalCli
 from cse.chat.slack import Slack
 from cse.chat.slack_archive import days_of
@@ -36,6 +37,7 @@ class JsonFormat(Protocol):
 
     name: str
     containers: frozenset[Path]
+    pages: Pages
 
     @staticmethod
     def claims(path: Path, item: object) -> bool:
@@ -52,6 +54,7 @@ _FORMATS: tuple[type[JsonFormat], ...] = (
     TelegramDesktop, TelegramBot, SignalCli, Slack, Discord, Matrix, TurnList,
 )  # fmt: skip
 _CONTAINERS = frozenset[Path]().union(*(format_.containers for format_ in _FORMATS))
+_PAGES = frozenset[Path]().union(*(format_.pages.order for format_ in _FORMATS))
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,7 @@ def _json_format(file: TextFile, head: str, documents: bool) -> type[JsonFormat]
     """The format of the first item that one knows; turns, if none does and there is a list for them."""
     listed = False
     items = 0
-    for path, _, value in walk(Cursor(file.chunks()), _CONTAINERS, documents=documents):
+    for path, _, value in walk(Cursor(file.chunks()), _CONTAINERS, lone=_PAGES, documents=documents):
         if value is ENTER_LIST:
             listed = listed or path in TurnList.containers
         elif path[-1:] == ITEM and value is not ENTER_OBJECT:
@@ -204,8 +207,9 @@ def _json_format(file: TextFile, head: str, documents: bool) -> type[JsonFormat]
 
 def _read_json(file: TextFile, reader: JsonFormat, documents: bool = False) -> Iterator[ChatMessage]:
     cursor = Cursor(file.chunks())
-    containers: Collection[Path] = reader.containers
-    for path, key, value in walk(cursor, containers, documents=documents):
+    pages = Pages() if documents else reader.pages  # one a line: a log, which grows at its end
+    steps = walk(cursor, reader.containers, lone=pages.order, documents=documents)
+    for path, key, value in oldest_first(steps, pages, cursor):
         try:
             yield from tuple(reader.read(path, key, value))
         except HistoryError as error:

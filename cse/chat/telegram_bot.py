@@ -9,6 +9,7 @@ from typing import Any
 from cse.chat.fields import file_of, media_kind, name_of, object_of, objects_of, text_of, utc_time
 from cse.chat.json_stream import ITEM, Path
 from cse.chat.message import ChatMessage, Kind
+from cse.chat.pages import Pages
 
 _NEW = ("message", "channel_post", "business_message")
 _EDITED = ("edited_message", "edited_channel_post", "edited_business_message")
@@ -34,6 +35,7 @@ class TelegramBot:
 
     name = "telegram-bot"
     containers: frozenset[Path] = frozenset({(), ("result",)})
+    pages = Pages()
 
     def __init__(self) -> None:
         self._seen: deque[object] = deque(maxlen=_REMEMBERED)

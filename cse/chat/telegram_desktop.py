@@ -8,6 +8,7 @@ from typing import Any
 from cse.chat.fields import file_of, iso_time, media_kind, name_of, object_of, text_of
 from cse.chat.json_stream import ENTER_OBJECT, Path
 from cse.chat.message import ChatMessage, Kind
+from cse.chat.pages import Pages
 
 _KINDS: Mapping[str, Kind] = {
     "voice_message": "voice",
@@ -28,6 +29,7 @@ class TelegramDesktop:
         {(), ("messages",)}
         | {(top, *rest) for top in _ALL for rest in ((), ("list",), ("list", "*"), ("list", "*", "messages"))}
     )
+    pages = Pages()
 
     def __init__(self) -> None:
         self._id: str | None = None

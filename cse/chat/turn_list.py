@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from cse.chat.fields import object_of
 from cse.chat.json_stream import ITEM, Path
 from cse.chat.message import ChatMessage
+from cse.chat.pages import Pages
 from cse.history import Turn, read_turn
 
 _PATHS = (ITEM, ("messages", "*"), ("history", "*"))
@@ -20,6 +21,7 @@ class TurnList:
 
     name = "turns"
     containers: frozenset[Path] = frozenset({(), ("messages",), ("history",)})
+    pages = Pages()
 
     def __init__(self) -> None:
         self._list: Path | None = None

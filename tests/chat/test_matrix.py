@@ -56,7 +56,17 @@ def read(content: str) -> list[ChatMessage]:
         json.dumps(
             {"room_name": "Hikers", "room_creator": "@ana:example.org", "topic": "", "messages": EVENTS}
         ),
-        json.dumps({"start": "a", "end": "b", "chunk": EVENTS}),
+        json.dumps({"start": "a", "end": "b", "chunk": EVENTS[::-1]}),  # /messages with dir=b
+        json.dumps({"start": "a", "end": "b", "chunk": EVENTS}),  # /messages with dir=f
+        json.dumps(
+            {
+                "events_after": EVENTS[9:],
+                "event": EVENTS[8],
+                "events_before": EVENTS[1:8][::-1],
+                "state": EVENTS[:1],
+            }
+        ),
+        json.dumps({"chunk": EVENTS[:0:-1], "state": EVENTS[:1]}),
         json.dumps(
             {"rooms": {"join": {"!r:example.org": {"timeline": {"events": EVENTS, "limited": True}}}}}
         ),
@@ -89,6 +99,18 @@ def test_every_place_that_events_come_from(content: str) -> None:
     assert [(turn.speaker, turn.text) for turn in context.turns] == [
         ("Ana", "Where then?"), ("ben", "Here"), ("Ana", "a caption")
     ]  # fmt: skip
+
+
+def test_the_event_of_a_context_is_in_its_place() -> None:
+    before, after = [text(2, "b"), text(1, "a")], [text(4, "d")]
+    answer = {"event": EVENTS[2], "events_after": after, "events_before": before, "start": "s", "end": "e"}
+    messages = read(json.dumps(answer))
+    assert [m.text or m.kind for m in messages] == ["a", "b", "voice", "d"]
+    context = build_context(messages, audio="Voice message.wav")
+    assert ([turn.text for turn in context.turns], context.target) == (["a", "b"], "ana")
+    # the note that somebody asked for, in a room where nothing was said before it
+    (lone,) = read(json.dumps({"event": EVENTS[2], "events_before": [], "events_after": []}))
+    assert lone.kind == "voice"
 
 
 def test_rooms() -> None:

@@ -79,6 +79,25 @@ def test_the_context_has_what_was_corrected_and_not_what_was_taken_back() -> Non
     assert [(turn.speaker, turn.text) for turn in context.turns] == [("Ana", "Where then?"), ("Ben", "Here")]
 
 
+def test_empty_fields_say_nothing() -> None:
+    """As signal-cli of 2021 writes them into every message."""
+    empty: dict[str, Any] = {"reaction": None, "sticker": None, "mentions": [], "contacts": []}
+    messages = read(
+        [
+            envelope(T, dataMessage=data(T, "Hi", attachments=[], **empty)),
+            envelope(T + 1, dataMessage=data(T + 1, None, attachments=[VOICE], **empty)),
+            envelope(T + 2, dataMessage=data(T + 2, None, **{**empty, "contacts": [{"name": {}}]})),
+            envelope(T + 3, dataMessage=data(T + 3, None, **{**empty, "sticker": {"packId": "x"}})),
+        ]
+    )
+    assert [(m.kind, m.text, m.attachment) for m in messages] == [
+        ("text", "Hi", None),
+        ("voice", "", "abc.m4a"),
+        ("other", "", None),
+        ("other", "", None),
+    ]
+
+
 def test_groups() -> None:
     group = {"groupId": "g==", "groupName": "Hikers", "type": "DELIVER"}
     (message,) = read([envelope(T, dataMessage=data(T, "Hi", groupInfo=group))])

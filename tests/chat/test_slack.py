@@ -45,7 +45,10 @@ def read(text: str) -> list[ChatMessage]:
 
 def test_days_and_answers() -> None:
     messages = read(json.dumps(MESSAGES, indent=4))
-    assert read(json.dumps({"ok": True, "messages": MESSAGES, "has_more": False})) == messages
+    # conversations.history lists the newest first; a list that was turned round already stays as it is
+    for answered in (MESSAGES[::-1], MESSAGES):
+        assert read(json.dumps({"ok": True, "messages": answered, "has_more": False})) == messages
+    assert read(json.dumps(MESSAGES[::-1])) == messages
     assert messages[1] == ChatMessage(
         "U1", "Ana López", "Where, @ben? See the map & #hikes @here a@b.org", "2024-03-01T14:05:34+00:00",
         id="1709301934.000100",
