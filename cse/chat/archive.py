@@ -8,6 +8,7 @@ with more than 200,000 members.
 from __future__ import annotations
 
 import io
+import lzma
 import struct
 import zipfile
 import zlib
@@ -26,11 +27,13 @@ _SMALL = 10 * 2**20  # ratios are not looked at below this
 _BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
     EOFError,
-    NotImplementedError,
-    RuntimeError,
+    NotImplementedError,  # packed in a way that nobody knows
+    RuntimeError,  # encrypted
     ValueError,
     struct.error,
+    MemoryError,  # LZMA says itself how much it wants
 )
 
 

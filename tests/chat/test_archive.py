@@ -127,14 +127,22 @@ def test_encrypted() -> None:
         parse_history(bytes(data))
 
 
-def test_damage_anywhere_is_a_history_error() -> None:
-    data = packed({"_chat.txt": CHAT * 50, "photo.jpg": b"x"})
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_damage_anywhere_is_a_history_error(method: int) -> None:
+    data = packed({"_chat.txt": CHAT * 50, "photo.jpg": b"x"}, method)
     for position in range(0, len(data), 3):
         for damaged in (data[:position], data[:position] + b"\xa5" + data[position + 1 :]):
             try:
                 parse_history(damaged)
             except HistoryError as error:
                 assert "Where" not in str(error)
+
+
+def test_packed_in_a_way_that_nobody_knows() -> None:
+    data = bytearray(packed({"_chat.txt": CHAT}))
+    data[8] = data[data.index(b"PK\x01\x02") + 10] = 99
+    with pytest.raises(HistoryError, match="got a damaged or encrypted member"):
+        parse_history(bytes(data))
 
 
 def test_no_chat_inside() -> None:
