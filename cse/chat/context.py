@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from cse.chat.message import ChatMessage
+from cse.chat.message import RECORDED, ChatMessage
 from cse.errors import HistoryError
 from cse.history import Turn, check_history
 
@@ -203,9 +203,7 @@ class _Place:
             return None
         if self.required and message.id == self._name:
             return "note"
-        return (
-            "name" if message.attachment is not None and _same_file(message.attachment, self._name) else None
-        )
+        return "name" if _is_called(message, self._name) else None
 
     def _compare(self, message: ChatMessage) -> str | None:
         assert self._start is not None and self._end is not None
@@ -226,14 +224,17 @@ class _Place:
         return "note" if message.kind == "voice" and time + length >= self._start else None
 
 
-def _same_file(one: str, other: str) -> bool:
-    """Whether two files have the same name, or the same but for the ending: audio is converted before it gets here.
+def _is_called(message: ChatMessage, name: str) -> bool:
+    """Whether a message's file has that name; recordings may differ in the ending, as audio is converted.
 
-    >>> _same_file("PTT-1.opus", "ptt-1.wav"), _same_file("a.opus", "b.opus")
-    (True, False)
+    >>> note, report = (ChatMessage("1", "Ana", "", kind=kind, attachment="A.b") for kind in ("voice", "file"))
+    >>> _is_called(note, "a.wav"), _is_called(report, "a.wav"), _is_called(report, "a.b"), _is_called(note, "b.b")
+    (True, False, True, False)
     """
-    one, other = one.casefold(), other.casefold()
-    return one == other or _stem(one) == _stem(other)
+    if message.attachment is None:
+        return False
+    file, name = message.attachment.casefold(), name.casefold()
+    return file == name or (message.kind in RECORDED and _stem(file) == _stem(name))
 
 
 def _stem(name: str) -> str:

@@ -9,6 +9,8 @@ Kind = Literal["text", "voice", "audio", "image", "video", "file", "other", "del
 
 # kinds of messages whose text nobody in the chat wrote
 UNSPOKEN: frozenset[Kind] = frozenset({"system", "deleted"})
+# kinds of messages with sound in their attachment
+RECORDED: frozenset[Kind] = frozenset({"voice", "audio", "video"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,19 @@ def test_places(options: dict[str, object], expected: list[str]) -> None:
     assert texts(**options) == expected
 
 
+def test_a_document_of_the_same_name_is_not_the_note() -> None:
+    report = said("", 2, kind="file", attachment="report.pdf")
+    chat = [said("a", 1), report, said("b", 3)]
+    context = build_context(chat, audio="report.ogg")
+    assert (context.note, [turn.text for turn in context.turns]) == (None, ["a", "b"])
+    assert build_context(chat, at="report.pdf").note is report
+    with pytest.raises(HistoryError, match="got no message with that file name"):
+        build_context(chat, at="report.ogg")
+    for kind in ("voice", "audio", "video"):
+        sent = said("", 2, kind=kind, attachment="report.m4a")
+        assert build_context([said("a", 1), sent, said("b", 3)], audio="Report.ogg").note is sent
+
+
 def test_what_is_said_about_the_rest() -> None:
     context = build_context(CHAT, audio="voice.ogg", max_turns=3)
     assert context.turns == [
