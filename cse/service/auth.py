@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.requests import HTTPConnection
 
@@ -68,7 +68,8 @@ class Doorkeeper:
         return f"key {matches.index(True) + 1}"
 
     def _check_host(self, host: str) -> None:
-        if self._hosts and urlsplit(f"//{host}").hostname not in self._hosts:
+        named = _split(f"//{host}")
+        if self._hosts and (named is None or named.hostname not in self._hosts):
             raise ServiceError(
                 "forbidden",
                 "got another name of the service in the header Host, expected one that is allowed",
@@ -76,10 +77,25 @@ class Doorkeeper:
 
     def _check_origin(self, origin: str | None, host: str) -> None:
         """Browsers say which page a request comes from; only our own may send any."""
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is None:
+            return
+        page = _split(origin)
+        if page is None or page.netloc != host:
             raise ServiceError(
                 "forbidden", "got a request of another web page, expected none; it needs an API key"
             )
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of an address; None if it is none.
+
+    >>> _split("//[::1]:80").hostname, _split("//[::1")
+    ('::1', None)
+    """
+    try:
+        return urlsplit(url)
+    except ValueError:  # brackets that do not match, characters that pretend to be others
+        return None
 
 
 def _digest(key: str) -> bytes:

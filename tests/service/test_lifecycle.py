@@ -65,7 +65,13 @@ def test_jobs_belong_to_the_key_that_submitted_them(locked):
 
 
 def test_without_keys_no_web_page_comes_in(service):
-    for headers in ({"Host": "rebound.example"}, {"Origin": "https://elsewhere.example"}, {"Origin": "null"}):
+    for headers in (
+        {"Host": "rebound.example"},
+        {"Host": "[::1"},
+        {"Origin": "https://elsewhere.example"},
+        {"Origin": "http://["},
+        {"Origin": "null"},
+    ):
         response = service.post(headers=headers)
         assert (response.status_code, response.json()["error"]["code"]) == (403, "forbidden")
     assert service.post(headers={"Origin": service.url}).status_code == 200
