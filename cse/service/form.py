@@ -90,12 +90,15 @@ def choice_of(form: dict[str, bytes], name: str, choices: tuple[str, ...], defau
 
 
 def name_of(form: dict[str, bytes], field: str) -> str | None:
-    """A field that names something; None if it is not there or blank.
+    """A field that names something, without the white space around it; None if it is not there or blank.
 
     Raises:
         ServiceError: It is too long.
+
+    >>> name_of({"at": b" my  note.ogg\\n"}, "at")  # two blanks, as the file is called
+    'my  note.ogg'
     """
-    name = " ".join(form.get(field, b"").decode("utf-8", "replace").split())
+    name = form.get(field, b"").decode("utf-8", "replace").strip()
     if len(name) > _MAX_NAME_CHARACTERS:
         raise invalid(field, f"{len(name)} characters", f"at most {_MAX_NAME_CHARACTERS}")
     return name or None

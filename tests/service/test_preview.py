@@ -71,6 +71,17 @@ def test_another_note_of_the_chat_can_be_named(service):
     ]
 
 
+@pytest.mark.parametrize("field", ["at", "file_name"])
+def test_blanks_inside_the_name_of_a_file_count(service, field):
+    chat = WHATSAPP.replace("PTT-1.opus", "my  note.opus").replace("PTT-2.opus", "my note.opus")
+    assert words(preview(service, history=chat, **{field: " my  note.opus "})) == [("Ana", "Where?")]
+
+
+def test_blanks_inside_the_name_of_a_chat_count(service):
+    chats = TWO_CHATS.replace('"name": "Ben"', '"name": "Ben  and Cem"')
+    assert words(preview(service, history=chats, chat="Ben  and Cem")) == [("Ben", "Hello")]
+
+
 def test_an_export_of_several_chats_is_asked_for_one(service):
     everything = preview(service, history=TWO_CHATS).json()
     assert everything["context"] is None
