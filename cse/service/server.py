@@ -17,6 +17,7 @@ from cse.service.app import create_app
 from cse.service.extracting import Loader
 from cse.service.service import Service
 from cse.service.settings import LOOPBACK_HOSTS, MB, Settings
+from cse.service.timed_headers import timed_headers
 
 log = logging.getLogger("cse.service")
 
@@ -47,7 +48,7 @@ def serve(settings: Settings, loader: Loader, *, host: str, port: int) -> None:
         config = uvicorn.Config(
             app,
             loop="asyncio",
-            http="h11",
+            http=timed_headers(settings.upload_limit_s),
             ws="websockets-sansio" if settings.max_streams else "none",  # reads no further than one message
             ws_max_size=round(settings.max_message_mb * MB),
             ws_per_message_deflate=False,  # a small message could become a large one
