@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from cse.errors import (
     AudioTooLongError,
     CancelledError,
@@ -65,6 +67,19 @@ class ServiceError(CseError):
         self.code = code
         self.status = STATUS[code]
         self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failures:
+    """What the client is told when a worker does not come to an end with a task.
+
+    Attributes:
+        too_slow: When it took too long and was stopped.
+        crash: When the process crashed on it by itself: (code, message).
+    """
+
+    too_slow: str
+    crash: tuple[str, str]
 
 
 def code_of(error: Exception) -> str:

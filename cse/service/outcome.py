@@ -8,33 +8,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from cse.service.messages import Message
-from cse.service.request import AudioFormat, ExtractionRequest
+from cse.service.request import AudioFormat
 
 MEDIA_TYPES: dict[AudioFormat, str] = {"ogg": "audio/ogg", "wav": "audio/wav"}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished extraction.
+    """A finished extraction; nothing of what was sent, which may be much larger, is kept with it.
 
     Attributes:
-        request: What was asked for.
+        audio_format: In which the voices are encoded.
         answer: Of an extractor: `Extraction.to_dict`, and the encoded voices.
     """
 
-    request: ExtractionRequest
+    audio_format: AudioFormat
     answer: Message
 
     @property
     def size_bytes(self) -> int:
         """Of the voices."""
         return sum(len(blob) for blob in self.answer.blobs)
-
-    @property
-    def audio_format(self) -> AudioFormat:
-        """In which the voices are encoded."""
-        wanted = self.request.response_format
-        return self.request.audio_format if wanted == "json" else wanted
 
     @property
     def audio(self) -> bytes:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from cse.service.errors import ServiceError
+from cse.service.errors import Failures, ServiceError
 from cse.service.messages import Message
 from cse.service.metrics import Metrics
 from cse.service.process import WorkerGoneError, WorkerProcess
@@ -29,7 +29,6 @@ _CRASHES = frozenset(
         signal.SIGFPE,
         signal.SIGILL,
         signal.SIGTRAP,
-        signal.SIGXCPU,
         signal.SIGSYS,
     )
 )
@@ -44,7 +43,7 @@ class WorkerPool:
         size: How many.
         threads: Of arithmetic, for each.
         stop_grace_s: How long one that was told to stop may take.
-        crash: Of a task on which the process crashed by itself: (code, message).
+        failures: What is said of a task with which a worker does not come to an end.
         metrics: Counts them.
 
     Attributes:
@@ -60,7 +59,7 @@ class WorkerPool:
         size: int,
         threads: int,
         stop_grace_s: float,
-        crash: tuple[str, str],
+        failures: Failures,
         metrics: Metrics,
     ) -> None:
         self.description: dict[str, Any] | None = None
@@ -70,7 +69,7 @@ class WorkerPool:
         self._size = size
         self._arithmetic_threads = threads
         self._stop_grace_s = stop_grace_s
-        self._crash = crash
+        self._failures = failures
         self._metrics = metrics
         self._idle: asyncio.Queue[WorkerProcess] = asyncio.Queue()
         self._loaded: set[WorkerProcess] = set()
@@ -100,7 +99,7 @@ class WorkerPool:
         await asyncio.gather(*self._keepers, *self._tasks, return_exceptions=True)
         self._threads.shutdown()
 
-    async def run(self, message: Message, *, deadline: float) -> Message:
+    async def run(self, message: Message, *, deadline: float, failures: Failures | None = None) -> Message:
         """Let a worker answer a message.
 
         When the caller is cancelled or the time is over, the worker is told to stop, and killed if it does not.
@@ -108,30 +107,37 @@ class WorkerPool:
         Args:
             message: For `Role.work`.
             deadline: In seconds, of the event loop's clock.
+            failures: Of this task, where they are others than those of the pool.
 
         Raises:
             ServiceError: The worker's own one; `time_limit`; `worker_died`, or what a crash stands for.
         """
+        failures = failures or self._failures
         try:
             async with asyncio.timeout_at(deadline):
                 worker = await self._take()
         except TimeoutError:
-            raise _too_slow() from None
+            raise ServiceError("time_limit", failures.too_slow) from None
         number = worker.next_number()
         loop = asyncio.get_running_loop()
-        answer = loop.run_in_executor(self._threads, worker.ask, message, number)
+        try:
+            answer = loop.run_in_executor(self._threads, worker.ask, message, number)
+        except RuntimeError:  # no thread to be had; one that comes later would still send the task
+            worker.kill()
+            raise _died(None, failures) from None
         self._metrics.busy.labels(self._name).inc()
         try:
             await asyncio.wait({answer}, timeout=max(0.0, deadline - loop.time()))
             if not answer.done():
-                raise _too_slow()
+                raise ServiceError("time_limit", failures.too_slow)
             return self._checked(answer.result())
         except WorkerGoneError:
             await worker.gone.wait()
-            raise self._died(worker.exit_code) from None
+            raise _died(worker.exit_code, failures) from None
         finally:
             self._metrics.busy.labels(self._name).dec()
             self._do(self._give_back(worker, number, answer))
+            del answer  # it holds an error, which holds this frame, which holds what was sent
 
     async def _take(self) -> WorkerProcess:
         while True:
@@ -161,40 +167,38 @@ class WorkerPool:
             log.error("%s worker: %s", self._name, error["trace"])
         return _raise(error)
 
-    def _died(self, exit_code: int | None) -> ServiceError:
-        if exit_code in _CRASHES:
-            return ServiceError(*self._crash)
-        return ServiceError(
-            "worker_died", "the process that worked on this ended before it was done; try again"
-        )
-
     async def _keep(self) -> None:
         """Have one process, and another one when it ends."""
         pause_s = 0.0
         while True:
-            worker = WorkerProcess(self._role, threads=self._arithmetic_threads)
             try:
-                if await self._load(worker):
+                if await self._live():
                     pause_s = 0.0
-                    self._loaded.add(worker)
-                    self._idle.put_nowait(worker)
-                await worker.gone.wait()
-            finally:
-                self._loaded.discard(worker)
-                worker.kill()
-                await asyncio.shield(worker.gone.wait())
-                worker.close()
+            except (OSError, RuntimeError) as error:  # no process, pipe or thread to be had, for now
+                log.error("%s worker could not be started (%s), trying again", self._name, error)
             if self.failure is not None:
                 return
-            self._metrics.restarts.labels(self._name).inc()
-            log.warning(
-                "%s worker %d ended (exit code %s), starting another",
-                self._name,
-                worker.pid,
-                worker.exit_code,
-            )
             await asyncio.sleep(pause_s)
             pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s or 0.25)
+
+    async def _live(self) -> bool:
+        """Have a process from its start to its end; whether it ever was ready."""
+        worker = WorkerProcess(self._role, threads=self._arithmetic_threads)
+        ready = False
+        try:
+            if ready := await self._load(worker):
+                self._loaded.add(worker)
+                self._idle.put_nowait(worker)
+            await worker.gone.wait()
+        finally:
+            self._loaded.discard(worker)
+            worker.kill()
+            await asyncio.shield(worker.gone.wait())
+            worker.close()
+        if self.failure is None:
+            self._metrics.restarts.labels(self._name).inc()
+            log.warning("%s worker %d ended (exit code %s)", self._name, worker.pid, worker.exit_code)
+        return ready
 
     async def _load(self, worker: WorkerProcess) -> bool:
         """Wait until a worker is ready; remember why it is not, if none ever was."""
@@ -224,7 +228,9 @@ def _raise(error: dict[str, Any]) -> Message:
     raise ServiceError(error["code"], error["message"])
 
 
-def _too_slow() -> ServiceError:
-    return ServiceError(
-        "time_limit", "the work took longer than is allowed and was stopped; send a shorter recording"
-    )
+def _died(exit_code: int | None, failures: Failures) -> ServiceError:
+    if exit_code == -signal.SIGXCPU:  # it had its processor time
+        return ServiceError("time_limit", failures.too_slow)
+    if exit_code in _CRASHES:
+        return ServiceError(*failures.crash)
+    return ServiceError("worker_died", "the process that worked on this ended before it was done; try again")

@@ -8,6 +8,7 @@ from fastapi import Request
 
 from cse.service.form import base_name, invalid, name_of, read_form
 from cse.service.messages import Message
+from cse.service.reading_tasks import preview_task
 from cse.service.request import conversation_of
 
 
@@ -31,14 +32,9 @@ class PreviewRequest:
 
     def reading(self) -> Message:
         """The task of a reader."""
-        header = {
-            "preview": True,
-            "history_format": self.history_format,
-            "at": self.at,
-            "chat": self.chat,
-            "file_name": self.file_name,
-        }
-        return Message(header, (self.history,))
+        return preview_task(
+            self.history, self.history_format, at=self.at, audio=self.file_name, chat=self.chat
+        )
 
 
 async def read_preview(request: Request) -> PreviewRequest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import resource
 import time
 from collections.abc import Callable
@@ -12,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from cse.audio import Recording, read_audio
-from cse.chat import Context
 from cse.errors import HistoryError, InvalidAudioError
 from cse.service.conversation import inspect_conversation, read_conversation
 from cse.service.messages import Message
@@ -23,23 +23,23 @@ from cse.service.settings import MB, Settings
 class Reading:
     """The work of a reader: encoded audio and a chat in, samples and turns out.
 
-    Tasks hold `has_history`, `has_enrollment`, and of the conversation `history_format`, `at`, `chat` and `file_name`;
-    blobs are the recording and, where they are, the conversation and the enrollment. Answers hold `turns`, the `target`
-    where the chat says who sent the note, and for the recording and the enrollment `recordings`, whose samples
-    (float32) are the blobs. A task that is a `preview` has the conversation as its only blob; its answer
-    is what `Inspection.to_dict` says.
+    Tasks are those of `cse.service.reading_tasks`. A recording and its enrollment are answered by `recordings`, whose
+    samples (float32) are the blobs; a conversation by its `turns` and the `target`, where the chat says who sent the
+    note; a preview by what `Inspection.to_dict` says.
 
     Attributes:
         max_duration_s: The longest recording.
         max_enrollment_s: The longest enrollment.
         memory_mb: What a task may take.
-        time_limit_s: Processor time that a task may take. (The service has an eye on the clock.)
+        time_limit_s: Processor time that decoding may take. (The service has an eye on the clock.)
+        read_limit_s: Processor time that reading a conversation may take.
     """
 
     max_duration_s: float
     max_enrollment_s: float
     memory_mb: float
     time_limit_s: float
+    read_limit_s: float
 
     @classmethod
     def of(cls, settings: Settings) -> Reading:
@@ -49,6 +49,7 @@ class Reading:
             max_enrollment_s=settings.max_enrollment_s,
             memory_mb=settings.reading_memory_mb,
             time_limit_s=settings.time_limit_s,
+            read_limit_s=settings.read_limit_s,
         )
 
     def load(self) -> dict[str, Any]:
@@ -64,60 +65,52 @@ class Reading:
         return {"codecs": codecs}
 
     def work(self, task: Message, should_stop: Callable[[], bool]) -> Message:
-        """Read the audio, then the conversation."""
-        _limit(resource.RLIMIT_CPU, int(time.process_time() + self.time_limit_s) + 2, hard=False)
-        return self._preview(task) if task.header.get("preview") else self._read(task)
+        """Read audio, or a conversation."""
+        audio = task.header["do"] == "audio"
+        limit_s = self.time_limit_s if audio else self.read_limit_s
+        # the system ends the process then: no parser asks whether to stop
+        _limit(resource.RLIMIT_CPU, math.ceil(time.process_time() + limit_s), hard=False)
+        return self._audio(task) if audio else self._conversation(task)
 
-    def _preview(self, task: Message) -> Message:
-        data, header = bytes(task.blobs[0]), task.header
+    def _conversation(self, task: Message) -> Message:
+        read = self._preview if task.header["do"] == "preview" else self._turns
         try:
-            inspection = inspect_conversation(
-                data,
-                header["history_format"],
-                at=header["at"],
-                audio=header["file_name"],
-                chat=header["chat"],
-            )
+            return read(bytes(task.blobs[0]), task.header)
         except MemoryError:
             raise HistoryError(
                 f"history: got a chat that takes more than {self.memory_mb:g} MB to read; cut off its old part"
             ) from None
+
+    def _preview(self, data: bytes, header: dict[str, Any]) -> Message:
+        inspection = inspect_conversation(
+            data, header["history_format"], at=header["at"], audio=header["audio"], chat=header["chat"]
+        )
         return Message(inspection.to_dict())
 
-    def _read(self, task: Message) -> Message:
-        blobs = list(task.blobs)
-        try:
-            recordings = [self._recording(blobs.pop(0), "file", self.max_duration_s)]
-            context = (
-                self._conversation(bytes(blobs.pop(0)), task.header) if task.header["has_history"] else None
-            )
-            if task.header["has_enrollment"]:
-                recordings.append(self._recording(blobs.pop(0), "enrollment", self.max_enrollment_s))
-        except MemoryError:
-            raise InvalidAudioError(
-                f"file: got audio that takes more than {self.memory_mb:g} MB to decode; cut it into parts"
-            ) from None
-        return Message(
-            {
-                "turns": None
-                if context is None
-                else [[turn.text, turn.speaker, turn.time] for turn in context.turns],
-                "target": None if context is None else context.target,
-                "recordings": [
-                    {"sample_rate": recording.sample_rate, "warnings": recording.warnings}
-                    for recording in recordings
-                ],
-            },
-            tuple(np.ascontiguousarray(recording.waveform).data.cast("B") for recording in recordings),
+    def _turns(self, data: bytes, header: dict[str, Any]) -> Message:
+        context = read_conversation(
+            data, header["history_format"], at=header["at"], audio=header["audio"], chat=header["chat"]
         )
+        turns = [[turn.text, turn.speaker, turn.time] for turn in context.turns]
+        return Message({"turns": turns, "target": context.target})
 
-    def _conversation(self, data: bytes, header: dict[str, Any]) -> Context:
-        return read_conversation(
-            data, header["history_format"], at=header["at"], audio=header["file_name"], chat=header["chat"]
-        )
+    def _audio(self, task: Message) -> Message:
+        file, *others = task.blobs
+        recordings = [self._recording(file, "file", self.max_duration_s)]
+        recordings += [self._recording(data, "enrollment", self.max_enrollment_s) for data in others]
+        found = [
+            {"sample_rate": recording.sample_rate, "warnings": recording.warnings} for recording in recordings
+        ]
+        samples = (np.ascontiguousarray(recording.waveform) for recording in recordings)
+        return Message({"recordings": found}, tuple(one.data.cast("B") for one in samples))
 
     def _recording(self, data: bytes | memoryview, name: str, max_duration_s: float) -> Recording:
-        return read_audio(_Named(data, name), max_duration_s=max_duration_s)
+        try:
+            return read_audio(_Named(data, name), max_duration_s=max_duration_s)
+        except MemoryError:
+            raise InvalidAudioError(
+                f"{name}: got audio that takes more than {self.memory_mb:g} MB to decode; cut it into parts"
+            ) from None
 
 
 class _Named(io.BytesIO):

@@ -12,6 +12,7 @@ from cse.service.conversation import HISTORY_FORMATS
 from cse.service.errors import ServiceError
 from cse.service.form import base_name, choice_of, invalid, name_of, read_form
 from cse.service.messages import Message
+from cse.service.reading_tasks import audio_task, conversation_task
 
 ResponseFormat = Literal["ogg", "wav", "json"]
 AudioFormat = Literal["ogg", "wav"]
@@ -55,6 +56,11 @@ class ExtractionRequest:
         """Of what was sent."""
         return len(self.file) + len(self.history or b"") + len(self.enrollment or b"")
 
+    @property
+    def voice_format(self) -> AudioFormat:
+        """In which the voices are encoded."""
+        return self.audio_format if self.response_format == "json" else self.response_format
+
     def fingerprint(self) -> bytes:
         """The same for the same request, and for no other."""
         digest = hashlib.sha256()
@@ -65,28 +71,28 @@ class ExtractionRequest:
             digest.update(data)
         return digest.digest()
 
-    def reading(self) -> Message:
-        """The task of a reader."""
-        header = {
-            "history_format": self.history_format,
-            "at": self.at,
-            "chat": self.chat,
-            "file_name": self.file_name,
-            "has_history": self.history is not None,
-            "has_enrollment": self.enrollment is not None,
-        }
-        blobs = (self.file, self.history, self.enrollment)
-        return Message(header, tuple(blob for blob in blobs if blob is not None))
+    def conversation(self) -> Message | None:
+        """The task of a reader, if there is a conversation."""
+        if self.history is None:
+            return None
+        return conversation_task(
+            self.history, self.history_format, at=self.at, audio=self.file_name, chat=self.chat
+        )
 
-    def extracting(self, read: Message) -> Message:
-        """The task of an extractor, from what the reader found."""
+    def audio(self) -> Message:
+        """The other task of a reader."""
+        return audio_task(self.file, self.enrollment)
+
+    def extracting(self, conversation: Message | None, audio: Message) -> Message:
+        """The task of an extractor, from what the readers found."""
+        found = {"turns": None, "target": None} if conversation is None else conversation.header
         wishes = {
-            "target": self.target or read.header["target"],
+            "target": self.target or found["target"],
             "on_absent": self.on_absent,
-            "audio_format": self.audio_format if self.response_format == "json" else self.response_format,
+            "audio_format": self.voice_format,
             "candidate_audio": self.candidate_audio and self.response_format == "json",
         }
-        return Message({**read.header, **wishes}, read.blobs)
+        return Message({**found, **audio.header, **wishes}, audio.blobs)
 
 
 async def read_request(request: Request) -> ExtractionRequest:

@@ -8,7 +8,7 @@ import secrets
 from typing import Any
 
 from cse.service.admission import Admission, Budget, Ticket
-from cse.service.errors import ServiceError
+from cse.service.errors import Failures, ServiceError
 from cse.service.extracting import Extracting, Loader
 from cse.service.jobs import Jobs
 from cse.service.metrics import Metrics
@@ -16,6 +16,7 @@ from cse.service.outcome import Outcome
 from cse.service.pool import WorkerPool
 from cse.service.preview import PreviewRequest
 from cse.service.reading import Reading
+from cse.service.reading_tasks import OF_A_CONVERSATION, OF_AUDIO
 from cse.service.request import ExtractionRequest
 from cse.service.settings import MB, Settings
 from cse.service.streams import Streams
@@ -43,7 +44,7 @@ class Service:
             size=settings.workers,
             threads=1,
             stop_grace_s=0.0,  # decoders do not ask whether to stop, and start again in a moment
-            crash=("invalid_audio", "file: the decoder crashed on it; expected audio that is not damaged"),
+            failures=OF_AUDIO,
             metrics=self.metrics,
         )
         threads = settings.threads or max(1, (os.cpu_count() or 1) // settings.workers)
@@ -53,11 +54,19 @@ class Service:
             size=settings.workers,
             threads=threads,
             stop_grace_s=settings.stop_grace_s,
-            crash=("worker_died", "the process that worked on this crashed; try again"),
+            failures=Failures(
+                too_slow=OF_AUDIO.too_slow,
+                crash=("worker_died", "the process that worked on this crashed; try again"),
+            ),
             metrics=self.metrics,
         )
         self.streams = Streams(
-            settings=settings, loader=loader, threads=threads, admission=self.admission, metrics=self.metrics
+            settings=settings,
+            loader=loader,
+            threads=threads,
+            readers=self.readers,
+            admission=self.admission,
+            metrics=self.metrics,
         )
         self.jobs = Jobs(
             settings=settings,
@@ -115,13 +124,16 @@ class Service:
             loop = asyncio.get_running_loop()
             started = loop.time()
             deadline = started + self.settings.time_limit_s
-            read = await self.readers.run(request.reading(), deadline=deadline)
-            answer = await self.extractors.run(request.extracting(read), deadline=deadline)
+            conversation = None
+            if (task := request.conversation()) is not None:
+                conversation = await self.readers.run(task, deadline=deadline, failures=OF_A_CONVERSATION)
+            audio = await self.readers.run(request.audio(), deadline=deadline)
+            answer = await self.extractors.run(request.extracting(conversation, audio), deadline=deadline)
             self.admission.took(loop.time() - started)
         self.metrics.work_seconds.observe(loop.time() - started)
         self.metrics.audio_seconds.inc(answer.header["duration_s"])
         self.metrics.abstained.inc(bool(answer.header["abstained"]))
-        return Outcome(request, answer)
+        return Outcome(request.voice_format, answer)
 
     async def preview(self, request: PreviewRequest) -> dict[str, Any]:
         """Tell how a conversation is understood: as in `Inspection.to_dict`.
@@ -133,4 +145,6 @@ class Service:
         """
         with self.admission.enter():
             deadline = asyncio.get_running_loop().time() + self.settings.time_limit_s
-            return (await self.readers.run(request.reading(), deadline=deadline)).header
+            task = request.reading()
+            found = await self.readers.run(task, deadline=deadline, failures=OF_A_CONVERSATION)
+            return found.header

@@ -22,10 +22,11 @@ class Settings:
         max_waiting: Requests and jobs that wait for a worker; one more is turned away (503).
         wait_limit_s: How long a request may wait for a worker before it is turned away (503); jobs wait on.
         time_limit_s: How long the work on a request may take; then it is stopped (504).
+        read_limit_s: How much processor time reading a conversation may take; then it is stopped (504).
         stop_grace_s: How long a worker that was told to stop may take to do so before it is killed.
         max_body_mb: The longest request body (413).
         memory_mb: Bodies and results that are held at once, of all requests and jobs (503).
-        upload_limit_s: How long a client may take to send a body (408).
+        upload_limit_s: How long a client may take to send a body (408), and before it the headers.
         max_duration_s: The longest recording, measured while it is being decoded (413).
         max_enrollment_s: The longest enrollment (413).
         reading_memory_mb: What decoding may take in memory, beyond the empty process.
@@ -53,6 +54,7 @@ class Settings:
     max_waiting: int = 16
     wait_limit_s: float = 60.0
     time_limit_s: float = 300.0
+    read_limit_s: float = 20.0  # 25 MB take 4 to 7 s, and of messages of one letter 26 s
     stop_grace_s: float = 5.0
     max_body_mb: float = 25.0
     memory_mb: float = 1024.0

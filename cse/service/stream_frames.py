@@ -11,6 +11,7 @@ from cse.service.conversation import HISTORY_FORMATS
 from cse.service.errors import ServiceError
 from cse.service.form import invalid
 from cse.service.messages import Message
+from cse.service.reading_tasks import conversation_task
 from cse.streaming.switch import BeforeChoice
 
 DESCRIPTION = """\
@@ -57,15 +58,19 @@ class StreamRequest:
     sample_rate: int
     before_choice: str
 
-    def opening(self) -> Message:
-        """The task of a worker."""
+    def conversation(self) -> Message:
+        """The task of a reader."""
+        return conversation_task(self.history, self.history_format, at=None, audio=None, chat=None)
+
+    def opening(self, read: Message) -> Message:
+        """The task of the worker, from what the reader found."""
         header = {
-            "history_format": self.history_format,
-            "target": self.target,
+            "turns": read.header["turns"],
+            "target": self.target or read.header["target"],
             "sample_rate": self.sample_rate,
             "before_choice": self.before_choice,
         }
-        return Message(header, (self.history,))
+        return Message(header)
 
 
 def read_first_frame(text: str) -> StreamRequest:
@@ -142,4 +147,4 @@ def _name(value: Any) -> str | None:
         return None
     if not isinstance(value, str) or len(value) > _MAX_NAME_CHARACTERS:
         raise invalid("target", "another value", f"a name of at most {_MAX_NAME_CHARACTERS} characters")
-    return " ".join(value.split()) or None
+    return value.strip() or None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cse.extractor import Extractor
-from cse.service.conversation import read_conversation
+from cse.history import Turn
 from cse.service.errors import ServiceError
 from cse.service.extracting import Loader
 from cse.service.messages import Message
@@ -64,20 +64,18 @@ class Streaming:
     def _open(self, number: int, task: Message) -> Message:
         assert self._extractor is not None, "a role works after it was loaded"
         wanted = task.header
-        context = read_conversation(
-            bytes(task.blobs[0]), wanted["history_format"], at=None, audio=None, chat=None
-        )
+        turns = [Turn(*turn) for turn in wanted["turns"]]
         stream = self._streams[number] = StreamingExtractor(
             extractor=self._extractor,
-            history=context.turns,
+            history=turns,
             sample_rate=wanted["sample_rate"],
-            target=wanted["target"] or context.target,
+            target=wanted["target"],
             before_choice=wanted["before_choice"],
         )
         return Message(
             {
                 "model": self._extractor.name,
-                "context_turns": len(context.turns),
+                "context_turns": len(turns),
                 "latency_s": round(stream.latency_s, 4),
             }
         )

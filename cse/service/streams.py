@@ -9,11 +9,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from cse.service.admission import Admission
-from cse.service.errors import ServiceError
+from cse.service.errors import Failures, ServiceError
 from cse.service.extracting import Loader
 from cse.service.messages import Message
 from cse.service.metrics import Metrics
 from cse.service.pool import WorkerPool
+from cse.service.reading_tasks import OF_A_CONVERSATION
 from cse.service.settings import Settings
 from cse.service.stream_frames import StreamRequest
 from cse.service.stream_worker import Streaming
@@ -26,15 +27,24 @@ class Streams:
         settings: How many, and for how long.
         loader: Makes the extractor, in the worker.
         threads: Of its arithmetic.
+        readers: Read the conversations: the worker of all streams must not wait for one of them.
         admission: Says when nobody may come in any more.
         metrics: Shows how many there are.
     """
 
     def __init__(
-        self, *, settings: Settings, loader: Loader, threads: int, admission: Admission, metrics: Metrics
+        self,
+        *,
+        settings: Settings,
+        loader: Loader,
+        threads: int,
+        readers: WorkerPool,
+        admission: Admission,
+        metrics: Metrics,
     ) -> None:
         self.settings = settings
         self.metrics = metrics
+        self._readers = readers
         self._admission = admission
         self._numbers = count()
         self._open = 0
@@ -45,7 +55,10 @@ class Streams:
             size=1,
             threads=threads,
             stop_grace_s=settings.stop_grace_s,
-            crash=("worker_died", "the process that worked on the stream crashed; begin another stream"),
+            failures=Failures(
+                too_slow="the work on the stream took longer than is allowed; begin another stream",
+                crash=("worker_died", "the process that worked on the stream crashed; begin another stream"),
+            ),
             metrics=metrics,
         )
 
@@ -101,15 +114,25 @@ class Streams:
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
+    async def read(self, conversation: Message) -> Message:
+        """Let a reader read a conversation.
+
+        Raises:
+            ServiceError: What it says, e.g. `invalid_history`.
+        """
+        return await self._readers.run(conversation, deadline=self._deadline(), failures=OF_A_CONVERSATION)
+
     async def ask(self, number: int, do: str, message: Message) -> Message:
         """Let the worker do something to a stream.
 
         Raises:
             ServiceError: What it says.
         """
-        deadline = asyncio.get_running_loop().time() + self.settings.time_limit_s
         header = {**message.header, "stream": number, "do": do}
-        return await self.worker.run(replace(message, header=header), deadline=deadline)
+        return await self.worker.run(replace(message, header=header), deadline=self._deadline())
+
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self.settings.time_limit_s
 
     async def _forget(self, number: int) -> None:
         try:
@@ -141,9 +164,10 @@ class Stream:
         """Begin, and say what was made of the request.
 
         Raises:
-            ServiceError: What the worker says, e.g. `invalid_history`.
+            ServiceError: What a reader or the worker says, e.g. `invalid_history`.
         """
-        return (await self._streams.ask(self._number, "open", request.opening())).header
+        read = await self._streams.read(request.conversation())
+        return (await self._streams.ask(self._number, "open", request.opening(read))).header
 
     async def push(self, samples: bytes | memoryview) -> bytes:
         """Pass samples on, and return those that are ready; `choice` is set when it is made."""

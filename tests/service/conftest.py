@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -43,3 +44,12 @@ def service(shared_service: RunningService) -> RunningService:
         lambda: shared_service.workers("reading") and shared_service.workers("extracting")
     )
     return shared_service
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """What is let go goes at once or never: cycles stay."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()

@@ -33,11 +33,11 @@ def meanwhile(work):
 
 
 @contextmanager
-def frozen_reader(service):
+def frozen_reader(service, **fields):
     """The reader stands still while a request comes in."""
     (reader,) = service.workers("reading")
     os.kill(reader, signal.SIGSTOP)
-    with meanwhile(service.post) as future:
+    with meanwhile(lambda: service.post(**fields)) as future:
         service.wait_for(lambda: service.metric('cse_workers_busy{role="reading"}') == 1, limit_s=20)
         yield reader, future
 
@@ -65,14 +65,20 @@ def test_a_killed_reader_fails_its_request_and_the_next_one_succeeds(service):
     with frozen_reader(service) as (reader, future):
         os.kill(reader, signal.SIGKILL)
     assert (future.result().status_code, code(future.result())) == (500, "worker_died")
+    service.wait_until_ready()
     assert service.post().status_code == 200
 
 
-def test_audio_on_which_the_decoder_crashes_is_invalid(service):
-    with frozen_reader(service) as (reader, future):
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [({"enrollment": tones(0.5)}, "invalid_audio"), ({"history": "Ana: Hi"}, "invalid_history")],
+)
+def test_what_a_reader_crashes_on_is_invalid(service, fields, expected):
+    with frozen_reader(service, **fields) as (reader, future):
         os.kill(reader, signal.SIGSEGV)
         os.kill(reader, signal.SIGCONT)
-    assert (future.result().status_code, code(future.result())) == (422, "invalid_audio")
+    assert (future.result().status_code, code(future.result())) == (422, expected)
+    service.wait_until_ready()
     assert service.post().status_code == 200
 
 
@@ -112,26 +118,47 @@ def test_work_that_does_not_stop_is_killed(service):
     assert service.post().status_code == 200
 
 
-def test_decoding_that_takes_too_much_memory_is_refused():
+LONG_AUDIO = """
+import numpy as np
+from cse.audio import encode_audio
+from cse.service.reading_tasks import audio_task
+noise = encode_audio(np.zeros(16000 * 7000, np.float32), 16000, suffix=".flac")
+task = audio_task(noise, None)
+"""
+LONG_CHAT = """
+import json
+from cse.service.reading_tasks import conversation_task
+words = "\\u00e9" + "x" * 7_000_000
+turns = json.dumps([{"speaker": "Ana", "text": words} for _ in range(7)], ensure_ascii=False).encode()
+task = conversation_task(turns, "auto", at=None, audio=None, chat=None)
+"""
+
+
+@pytest.mark.parametrize(
+    ("task", "memory_mb", "said"),
+    [
+        (LONG_AUDIO, 150, "InvalidAudioError file: got audio"),
+        (LONG_CHAT, 20, "HistoryError history: got a chat"),
+    ],
+)
+def test_what_takes_too_much_memory_to_read_is_refused(task, memory_mb, said):
     """In a process, because limits cannot be lifted again."""
     import subprocess
     import sys
 
-    script = """
-import numpy as np
-from cse.audio import encode_audio
-from cse.service.messages import Message
+    script = f"""{task}
 from cse.service.reading import Reading
-noise = encode_audio(np.zeros(16000 * 7000, np.float32), 16000, suffix=".flac")
-role = Reading(max_duration_s=7200, max_enrollment_s=9, memory_mb=150, time_limit_s=60)
+role = Reading(
+    max_duration_s=7200, max_enrollment_s=9, memory_mb={memory_mb}, time_limit_s=60, read_limit_s=60
+)
 role.load()
 try:
-    role.work(Message({"has_history": False, "has_enrollment": False}, (noise,)), lambda: False)
+    role.work(task, lambda: False)
 except Exception as error:
     print(type(error).__name__, error)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
-    assert done.stdout.startswith("InvalidAudioError file: "), done
+    assert done.stdout.startswith(said), done
     assert "MB" in done.stdout
 
 
@@ -166,6 +193,19 @@ def test_slow_clients_do_not_hold_workers(service):
     finally:
         for connection in slow:
             connection.close()
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half: "])
+@pytest.mark.parametrize("first", [True, False])
+def test_headers_that_never_end_are_given_up(service, first, sent):
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+        if not first:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(sent)
+        started = time.monotonic()
+        assert b"HTTP" not in connection.recv(65536), "but the end of the connection"
+        assert time.monotonic() - started < 20
 
 
 def test_half_closed_uploads_are_given_up(service):

@@ -156,6 +156,28 @@ def test_two_streams_at_once_keep_apart_and_a_third_is_turned_away(streaming):
     assert len(results[1][0]) == 6 * RATE and not any(results[1][0])
 
 
+def test_a_chat_that_is_slow_to_read_stops_no_other_stream(streaming):
+    (reader,) = streaming.workers("reading")
+    with join(streaming) as one, join(streaming) as other:
+        begin(one)
+        os.kill(reader, signal.SIGSTOP)
+        try:
+            other.send(json.dumps(FIRST))
+            for _ in range(4):
+                one.send(pcm(two_tones(1.0)))
+                assert isinstance(receive(one), bytes | dict)
+            with pytest.raises(TimeoutError):
+                other.recv(timeout=0)
+        finally:
+            os.kill(reader, signal.SIGCONT)
+        assert receive(other)["type"] == "ready"
+
+
+def test_who_speaks_can_be_told_by_the_chat(streaming):
+    with join(streaming) as client:
+        assert begin(client, target="Ana  Maria")["context_turns"] == 1
+
+
 @pytest.mark.parametrize("abruptly", [True, False])
 def test_a_client_that_goes_away_frees_its_place(streaming, abruptly):
     clients = [join(streaming) for _ in range(2)]
