@@ -175,10 +175,10 @@ def _add_jobs(app: FastAPI, service: Service, owner: Any) -> None:
     )
     async def listen(job_id: str, name: str = owner) -> Response:
         job = service.jobs.find(job_id, owner=name)
+        if job.error is not None:
+            raise ServiceError(job.error.code, str(job.error))  # a new one, whose trace is of this request
         if job.outcome is None:
-            raise job.error or ServiceError(
-                "not_finished", "got a job that has no result yet; ask for it later"
-            )
+            raise ServiceError("not_finished", "got a job that has no result yet; ask for it later")
         job.fetched = True
         return _audio(job.outcome)
 
@@ -249,6 +249,7 @@ async def _while_connected(request: Request, work: Awaitable[Result]) -> Result:
     finally:
         working.cancel()
         gone.cancel()
+        del working  # it holds an error, which holds this frame, which holds what was sent
 
 
 async def _gone(request: Request) -> None:

@@ -72,10 +72,10 @@ class Guard:
                     type(error).__name__,
                     "".join(traceback.format_tb(error.__traceback__)),
                 )
-            failure = error if isinstance(error, ServiceError) else ServiceError(code, message_of(error))
             self._metrics.errors.labels(code).inc()
             if status == 0:
-                await _send_error(answer, failure, request_id)
+                # under no second name: the error holds this frame, and what was sent
+                await _send_error(answer, error, request_id)
         finally:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "unknown")
@@ -91,7 +91,8 @@ _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-async def _send_error(send: Send, error: ServiceError, request_id: str) -> None:
+async def _send_error(send: Send, cause: Exception, request_id: str) -> None:
+    error = cause if isinstance(cause, ServiceError) else ServiceError(code_of(cause), message_of(cause))
     body = json.dumps(error_body(error.code, str(error), request_id)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if error.retry_after_s is not None:

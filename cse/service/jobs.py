@@ -206,7 +206,8 @@ class Jobs:
                 log.error(
                     "job: %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
                 )
-            job.error = error if isinstance(error, ServiceError) else ServiceError(code, message_of(error))
+            # a new one: the trace of the old one holds what was sent, and the samples
+            job.error = ServiceError(code, message_of(error))
             self._hold(job, 0)
             self._metrics.errors.labels(code).inc()
         job.finished_at = time.time()
