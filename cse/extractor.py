@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from cse.checkpoint import DEFAULT_MODEL, instantiate, load_checkpoint, load_sta
 from cse.encoders.voice import SpeakerEmbedding
 from cse.errors import CheckpointError, ConfigError, CseError, MissingCueError, TargetAbsentError, one_line
 from cse.extraction import Candidate, Extraction
+from cse.file_names import refuse_file_name
 from cse.lazy_waveform import LazyWaveform, at_rate
 from cse.original import Original, read_original
 from cse.samples import is_samples
@@ -83,7 +84,8 @@ class Extractor:
                 has it.
             transcriber: "moonshine", "pocketsphinx", folder or `hf://` name of a Whisper model, or an object; None is
                 the first of the two that is installed.
-            scorer: Folder or `hf://` name of a causal language model, or an object; None is MiniLM.
+            scorer: Folder or `hf://` name of a causal language model, or an object; None is
+                the packaged next-turn scorer.
             voice_encoder: Folder or `hf://` name of an ECAPA-TDNN, or an object; None is Resemblyzer.
 
         Raises:
@@ -167,13 +169,19 @@ class Extractor:
 
         Raises:
             InvalidAudioError: If audio or enrollment cannot be used.
-            HistoryError: If the history is no list of turns.
+            HistoryError: If the history is no list of turns, or a string with the name of a file.
             MissingCueError: If there is neither history nor enrollment.
-            ConfigError: If there is a book without a sender, or an embedding of another voice encoder.
+            ConfigError: If there is a book without a sender, an embedding of another voice encoder, or an unknown
+                `on_absent`.
             VoiceBookError: If the book cannot be read.
             TargetAbsentError: If `on_absent` is "error" and nobody continues the history.
             CancelledError: If `should_stop` said so.
         """
+        if on_absent not in get_args(OnAbsent):
+            raise ConfigError(
+                f"on_absent: got {on_absent!r}, expected one of {', '.join(get_args(OnAbsent))}; pass one of them"
+            )
+        refuse_file_name(history)
         if (voice_book is None) != (sender is None):
             raise ConfigError(
                 "got only one of voice_book and sender, expected both or neither; pass the other too"
@@ -211,7 +219,7 @@ class Extractor:
         waveforms = self._waveforms(outcome, original)
         waveform = waveforms[choice.index]
         if not choice.target_present:
-            waveform = _absent(waveform, original, on_absent, choice)
+            waveform = _absent(waveform, original, on_absent, choice, by_history=bool(turns))
         if isinstance(waveform, LazyWaveform) and not original.is_long:
             waveform.array()  # so that the seconds are those of all the work
         candidates = [
@@ -361,11 +369,17 @@ def read_enrollment(source: Enrollment, sample_rate: int | None) -> Recording | 
 
 
 def _absent(
-    best: np.ndarray | LazyWaveform, original: Original, on_absent: OnAbsent, choice: Choice
+    best: np.ndarray | LazyWaveform,
+    original: Original,
+    on_absent: OnAbsent,
+    choice: Choice,
+    *,
+    by_history: bool,
 ) -> np.ndarray | LazyWaveform:
     if on_absent == "error":
         raise TargetAbsentError(
-            f"{original.name}: nobody in the recording seems to continue the history (probability "
+            f"{original.name}: nobody in the recording seems to "
+            f"{'continue the history' if by_history else 'have the voice of the enrollment'} (probability "
             f"{choice.p_none:.2f}); use on_absent silence or passthrough to get an output all the same"
         )
     if on_absent == "silence":

@@ -16,6 +16,7 @@ from cse.audio import read_audio
 from cse.errors import (
     CancelledError,
     CheckpointError,
+    ConfigError,
     CseError,
     HistoryError,
     InvalidAudioError,
@@ -157,6 +158,31 @@ def test_absent_targets_are_treated_as_asked():
     with pytest.raises(TargetAbsentError, match="nobody") as caught:
         result("error")
     assert caught.value.exit_code == 3
+
+
+class Unread(io.BytesIO):
+    """A recording that must not be touched."""
+
+    def read(self, *_: object) -> bytes:
+        raise AssertionError("the work began")
+
+
+def test_a_mistyped_policy_is_refused_before_the_work():
+    with pytest.raises(ConfigError, match=r"on_absent: got 'eror', expected one of best, error, silence"):
+        told_extractor().extract(Unread(b"RIFF"), HISTORY, on_absent="eror")
+
+
+def test_the_name_of_a_file_is_not_taken_for_what_was_said(tmp_path):
+    file = tmp_path / "what Ana said"
+    file.write_text("Ana: Where shall we meet?")
+    for history in (str(file), "chat.txt", "no/such/Export.ZIP "):
+        with pytest.raises(HistoryError, match=r"pass Path\(\.\.\.\)") as caught:
+            told_extractor().extract(Unread(b"RIFF"), history)
+        assert history not in str(caught.value), "it might be what people wrote"
+    low, high = voices()
+    for text, turns in (("Look into chat.txt", 1), ("Ana: Hi\nBen: chat.txt", 2), ("meet?", 1)):
+        assert told_extractor().extract(low + high, text, sample_rate=RATE).context_turns == turns
+    assert told_extractor().extract(low + high, file, sample_rate=RATE).context_turns == 1
 
 
 def test_it_stops_when_asked_to():
