@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cse.errors import CheckpointError, CseError, one_line
+from cse.errors import CheckpointError, CseError, one_line, some
 from cse.files import atomic_write
 
 if TYPE_CHECKING:
@@ -83,6 +83,15 @@ def load_checkpoint(name_or_path: str | os.PathLike[str]) -> Checkpoint:
     raise CheckpointError(
         f"{text}: no such model; expected a folder, a .safetensors file or a packaged name ({packaged})"
     )
+
+
+def stated_sha256(name_or_path: str) -> str | None:
+    """The digest of a model's weights as the config in its folder states it; None where there is none that does."""
+    folder = _PRETRAINED / name_or_path if name_or_path in packaged_models() else Path(name_or_path)
+    try:
+        return str(json.loads((folder / CONFIG).read_text(encoding="utf-8"))["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def save_checkpoint(
@@ -184,27 +193,23 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     got = {name: tuple(tensor.shape) for name, tensor in state.items()}
     problems = []
     if missing := [name for name in expected if name not in got]:
-        problems.append(f"missing {_some(missing)}")
+        problems.append(f"missing {some(missing)}")
     if unexpected := [name for name in got if name not in expected]:
-        problems.append(f"unexpected {_some(unexpected)}")
+        problems.append(f"unexpected {some(unexpected)}")
     shapes = [
         f"{name} got {got[name]} expected {shape}"
         for name, shape in expected.items()
         if got.get(name, shape) != shape
     ]
     if shapes:
-        problems.append(f"wrong shape: {_some(shapes)}")
+        problems.append(f"wrong shape: {some(shapes)}")
     if wrong := [
         name for name, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()
     ]:
-        problems.append(f"not finite: {_some(wrong)}")
+        problems.append(f"not finite: {some(wrong)}")
     if problems:
         raise CheckpointError(f"the weights do not fit {type(module).__name__}: {'; '.join(problems)}")
     module.load_state_dict(dict(state), strict=True)
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 # ---- reading
@@ -371,7 +376,7 @@ def _replace_folder(path: Path, contents: Mapping[str, bytes]) -> None:
     others = sorted({entry.name for entry in path.iterdir()} - set(contents)) if path.exists() else []
     if others:
         raise CheckpointError(
-            f"{path}: holds other files ({_some(others)}), which would be lost; name another folder"
+            f"{path}: holds other files ({some(others)}), which would be lost; name another folder"
         )
     token = secrets.token_hex(6)
     beside, old = path.parent / f".cse-{token}-new", path.parent / f".cse-{token}-old"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cse.checkpoint import instantiate, save_checkpoint
-from cse.errors import CheckpointError
+from cse.errors import CheckpointError, some
 from cse.published.card import model_card
 from cse.published.names import published_name
 from cse.published.networks import published_config
@@ -64,7 +64,7 @@ def _renamed(weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[s
         if name in weights and tuple(weights[name].shape) != shape
     ]
     problems = [
-        f"{what}: {_some(names)}"
+        f"{what}: {some(names)}"
         for what, names in (("missing", missing), ("unexpected", unexpected), ("wrong shape", wrong))
         if names
     ]
@@ -84,10 +84,6 @@ def _expected(config: Mapping[str, Any]) -> dict[str, tuple[str, tuple[int, ...]
     with torch.device("meta"):  # shapes without numbers
         model = instantiate(config)
     return {published_name(name): (name, tuple(tensor.shape)) for name, tensor in model.state_dict().items()}
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _sha256(path: Path) -> str:

@@ -55,5 +55,20 @@ def left_out() -> Callable[[Path], dict[str, Any]]:
     return lambda corpus: json.loads((_output(corpus).parent / "left_out.json").read_text(encoding="utf-8"))
 
 
+@pytest.fixture(scope="session")
+def names_missing(run: Callable[..., Any]) -> Callable[[Path, Path, str], None]:
+    """names_missing(local, corpus, part): both scripts in `local` say that this part is missing, and where it is."""
+
+    def check(local: Path, corpus: Path, missing: str) -> None:
+        (corpus / missing).rename(corpus / "elsewhere")
+        for script, options in (("check.py", ()), ("prepare.py", ("--output", corpus / "utterances.jsonl"))):
+            result = run(local / script, "--corpus", corpus, *options)
+            assert result.returncode == 2
+            assert str(corpus / missing) in result.stderr and "https://" in result.stderr
+            assert len(result.stderr.splitlines()) == 1
+
+    return check
+
+
 def _output(corpus: Path) -> Path:
     return corpus.parent / "out" / "utterances.jsonl"
