@@ -49,6 +49,7 @@ __all__ = [
     "resample",
     "write_audio",
     "write_blocks",
+    "written_rate",
 ]
 
 T = TypeVar("T")
@@ -282,6 +283,18 @@ def encode_audio(waveform: np.ndarray | torch.Tensor, sample_rate: int, *, suffi
     return stream.getvalue()
 
 
+def written_rate(path: str | os.PathLike[str], sample_rate: int) -> int:
+    """Rate in Hz that a file of this name has when a waveform of `sample_rate` Hz is written to it.
+
+    >>> written_rate("voice.wav", 44100), written_rate("voice.ogg", 44100)
+    (44100, 48000)
+    """
+    rate = int(sample_rate)
+    if _format(Path(path))[1] != "OPUS" or rate in OPUS_RATES_HZ:
+        return rate
+    return min((other for other in OPUS_RATES_HZ if other > rate), default=OPUS_RATES_HZ[-1])
+
+
 def _format(path: Path) -> tuple[str, str]:
     """libsndfile's names of container and codec."""
     if path.suffix.lower() not in _FORMATS:
@@ -317,9 +330,7 @@ def _encode(
 ) -> None:
     """Write blocks (channels, T) into a stream, in the format of `path`."""
     container, subtype = _format(path)
-    from_hz = to_hz = int(sample_rate)
-    if subtype == "OPUS" and from_hz not in OPUS_RATES_HZ:
-        to_hz = min((rate for rate in OPUS_RATES_HZ if rate > from_hz), default=OPUS_RATES_HZ[-1])
+    from_hz, to_hz = int(sample_rate), written_rate(path, sample_rate)
     peaks: list[float] = []
     try:
         with soundfile.SoundFile(

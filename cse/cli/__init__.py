@@ -6,6 +6,9 @@ import importlib
 import os
 import sys
 import warnings
+from contextlib import suppress
+
+from cse.errors import CseError, one_line
 
 COMMANDS = {
     "extract": "the voice that continues a conversation, out of a recording",
@@ -31,6 +34,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 a bug, 2 bad input or usage, 3 target judged absent."""
     arguments = sys.argv[1:] if argv is None else argv
     command = arguments[0] if arguments else "--help"
+    with suppress(AttributeError):  # names of files need not be text; stderr writes them like that by itself
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if command in {"-h", "--help"}:
         print("usage: cse COMMAND [OPTIONS]\n")
         print("\n".join(f"  {name:<20}{text}" for name, text in COMMANDS.items()))
@@ -44,8 +49,6 @@ def main(argv: list[str] | None = None) -> int:
     if command not in COMMANDS:
         print(f"cse: got command {command!r}, expected one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
-    from cse.errors import CseError, one_line
-
     # torchmetrics and webrtcvad import it at every start; nothing that a user could do about it
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     try:

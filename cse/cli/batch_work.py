@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from cse.chat import Context, read_context
+from cse.checkpoint import stated_sha256
 from cse.cli.batch_items import BatchItem
+from cse.cli.results import json_line, save_voice
 from cse.errors import CseError, MissingCueError, one_line
 from cse.extractor import Extractor, OnAbsent
 from cse.files import write_text
@@ -78,9 +80,9 @@ class ExtractOne:
                 target=self._target or (None if context is None else context.target),
                 on_absent=self._on_absent,
             )
+            save_voice(result, item.output)
             answer = result.to_dict(str(item.output))
-            result.save(item.output)
-            write_text(_note(item), json.dumps({"key": key, "result": answer}, ensure_ascii=False) + "\n")
+            write_text(_note(item), json_line({"key": key, "result": answer}) + "\n")
         except CseError as error:
             return Failed(item.name, one_line(error), error.exit_code)
         except Exception as error:
@@ -120,7 +122,9 @@ def model_version(name_or_path: str | None) -> Any:
     """What tells a model from another one that was at the same place before."""
     if name_or_path is None:
         return None
-    config = Path(name_or_path) / "config.json"  # has the digest of the weights
+    if digest := stated_sha256(name_or_path):
+        return digest
+    config = Path(name_or_path) / "config.json"
     return next((_version(path) for path in (config, Path(name_or_path)) if path.is_file()), name_or_path)
 
 

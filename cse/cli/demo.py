@@ -11,6 +11,8 @@ import numpy as np
 
 from cse.audio import write_audio
 from cse.chat import read_history
+from cse.cli.outputs import check_folder
+from cse.cli.results import json_line
 from cse.evaluation.metrics import si_sdr
 from cse.evaluation.plots import save_spectrograms
 from cse.extractor import Extractor
@@ -39,6 +41,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--model", metavar="NAME|PATH", help="another model than the packaged one")
     options = parser.parse_args(argv)
     folder = Path(options.output)
+    check_folder("--output", folder)
     folder.mkdir(parents=True, exist_ok=True)
 
     note = make_voice_note()
@@ -63,7 +66,7 @@ def main(argv: list[str]) -> int:
         brought=brought,
     )
     write_text(folder / "result.json", json.dumps(result.to_dict("voice.wav"), indent=2) + "\n")
-    print(json.dumps(result.to_dict(str(folder / "voice.wav")), ensure_ascii=False))
+    print(json_line(result.to_dict(str(folder / "voice.wav"))))
     if brought:
         print("what each turn brought to the choice, in log-odds:", file=sys.stderr)
     for turn, value in brought:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import typing
 from pathlib import Path
@@ -13,6 +12,7 @@ from cse.chat import read_context
 from cse.cli.batch_items import is_batch
 from cse.cli.models import add_model_options, load_extractor
 from cse.cli.outputs import check_file, check_no_input
+from cse.cli.results import json_line, save_voice
 from cse.engines.choice import EngineName
 from cse.errors import ConfigError
 from cse.voice_book import VoiceBook
@@ -62,11 +62,11 @@ def main(argv: list[str]) -> int:
         voice_book=None if options.voice_book is None else VoiceBook(options.voice_book),
         sender=options.sender,
     )
-    result.save(output)
+    save_voice(result, output)
     for warning in result.warnings:
         print(f"cse extract: warning: {warning}", file=sys.stderr)
     if options.json:
-        print(json.dumps(result.to_dict(str(output)), ensure_ascii=False))
+        print(json_line(result.to_dict(str(output))))
     else:
         sure = f"probability {result.probability:.2f}" + (
             ", not sure: listen to it" if result.abstained else ""

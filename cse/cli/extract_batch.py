@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -12,10 +11,13 @@ from typing import Any
 
 from tqdm import tqdm
 
+from cse import __version__
 from cse.audio import WRITABLE_SUFFIXES
+from cse.checkpoint import DEFAULT_MODEL
 from cse.cli.batch_items import FAILURES, RESULTS, BatchItem, items_of
 from cse.cli.batch_work import NOTES, ExtractOne, Failed, model_version
 from cse.cli.models import load_extractor
+from cse.cli.results import json_line
 from cse.engines.choice import make_engine
 from cse.engines.engine import Engine, WorkerDiedError
 from cse.errors import ConfigError, CseError, TargetAbsentError
@@ -39,8 +41,12 @@ def extract_batch(options: argparse.Namespace) -> int:
     work = ExtractOne(
         load=partial(load_extractor, options),
         options={
-            **{name: model_version(getattr(options, name)) for name in ("model", "transcriber", "scorer")},
-            "voice_encoder": model_version(options.voice_encoder),
+            "cse": __version__,
+            "model": model_version(options.model or DEFAULT_MODEL),
+            **{
+                name: model_version(getattr(options, name))
+                for name in ("transcriber", "scorer", "voice_encoder")
+            },
             "precision": options.precision,
         },
         target=options.target,
@@ -53,7 +59,7 @@ def extract_batch(options: argparse.Namespace) -> int:
     _write_failures(output / FAILURES, failed)
     if options.json:
         for result in done:
-            print(json.dumps(result, ensure_ascii=False))
+            print(json_line(result))
     else:
         unsure = sum(result["abstained"] for result in done)
         doubt = f", not sure of {unsure}: listen to them" if unsure else ""
@@ -135,7 +141,7 @@ def _make_folder(output: Path) -> None:
 
 def _write_lines(path: Path, lines: Sequence[dict[str, Any]]) -> None:
     with atomic_write(path) as beside, beside.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        file.writelines(json_line(line) + "\n" for line in lines)
 
 
 def _write_failures(path: Path, failed: Sequence[Failed]) -> None:

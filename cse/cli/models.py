@@ -17,8 +17,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help="moonshine, pocketsphinx, or Whisper: folder or hf://owner/name (default: moonshine where installed)",
     )  # fmt: skip
     group.add_argument(
-        "--scorer", metavar="PATH", help="causal language model: folder or hf://… (default: MiniLM)"
-    )
+        "--scorer", metavar="PATH",
+        help="causal language model: folder or hf://… (default: the packaged next-turn-scorer)",
+    )  # fmt: skip
     group.add_argument(
         "--voice-encoder", metavar="PATH", help="ECAPA-TDNN: folder or hf://… (default: Resemblyzer)"
     )
@@ -39,8 +40,8 @@ def load_extractor(options: argparse.Namespace) -> Extractor:
     import torch
 
     try:
-        torch.empty(0, device=options.device)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=options.device).item()  # which meta, a device without memory, cannot
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ConfigError(
             f"--device: got {options.device!r}, expected cpu or a GPU that is there, e.g. cuda"
         ) from error

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -76,8 +79,6 @@ def test_without_json_it_says_how_sure_it_is(capsys, note, chat, tmp_path):
 
 @pytest.mark.usefixtures("use")
 def test_history_from_standard_input(capsys, note, tmp_path, monkeypatch):
-    import io
-
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'[{"role": "user", "content": "Hello"}]')))
     code, out, _ = run(capsys, note, "--history", "-", "-o", tmp_path / "voice.wav", "--json")
     assert code == 0
@@ -216,10 +217,11 @@ def test_a_model_that_is_not_there_is_one_line(capsys, note, chat, tmp_path, mod
     assert part in err
 
 
-def test_a_device_that_is_not_there_is_named(capsys, note, chat, tmp_path):
-    code, _, err = run(capsys, note, "--history", chat, "-o", tmp_path / "voice.wav", "--device", "tpu")
+@pytest.mark.parametrize("device", ["tpu", "meta"])
+def test_a_device_that_is_not_there_is_named(capsys, note, chat, tmp_path, device):
+    code, _, err = run(capsys, note, "--history", chat, "-o", tmp_path / "voice.wav", "--device", device)
     assert code == 2
-    assert "tpu" in err
+    assert f"--device: got '{device}'" in err and err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -249,6 +251,74 @@ def test_a_damaged_model_folder_is_one_line(capsys, note, chat, tmp_path, damage
     assert code == 2
     assert err.count("\n") == 1
     assert not (tmp_path / "voice.wav").exists()
+
+
+@pytest.mark.usefixtures("use")
+def test_a_name_that_is_no_text_is_printed_all_the_same(note, chat, tmp_path, monkeypatch):
+    output = tmp_path / os.fsdecode(b"o\xff.wav")
+    for extra in ([], ["--json"]):
+        stdout = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")  # as strict as a terminal
+        monkeypatch.setattr("sys.stdout", stdout)
+        assert main(["extract", str(note), "--history", str(chat), "-o", str(output), *extra]) == 0
+        stdout.seek(0)
+        printed = stdout.read()
+        assert "o\\udcff.wav" in printed
+    assert json.loads(printed)["output"] == str(output)
+
+
+@pytest.mark.usefixtures("use")
+def test_opus_says_that_it_has_another_rate(capsys, note, chat, tmp_path):
+    code, out, err = run(capsys, note, "--history", chat, "-o", tmp_path / "voice.ogg", "--json")
+    assert code == 0
+    assert soundfile.info(tmp_path / "voice.ogg").samplerate == 48000
+    assert "voice.ogg: is at 48000 Hz" in " ".join(json.loads(out)["warnings"])
+    assert err.count("\n") == 1 and err.startswith("cse extract: warning: voice.ogg: is at 48000 Hz")
+
+
+@pytest.mark.usefixtures("use")
+@pytest.mark.filterwarnings("error")
+def test_clipping_is_one_clean_warning(capsys, chat, tmp_path):
+    time = np.arange(RATE) / RATE
+    loud = 1.2 * np.sin(2 * np.pi * 2500 * time) + 0.5 * np.sin(2 * np.pi * 300 * time)
+    soundfile.write(tmp_path / "loud.wav", loud, RATE, subtype="FLOAT")
+    voice = tmp_path / "voice.wav"
+    code, out, err = run(capsys, tmp_path / "loud.wav", "--history", chat, "-o", voice, "--json")
+    assert code == 0
+    clipped = [line for line in json.loads(out)["warnings"] if "are clipped to -1..1" in line]
+    assert len(clipped) == 1 and clipped[0].startswith(f"{voice}: samples reach 1.2")
+    assert f"cse extract: warning: {clipped[0]}\n" in err and "UserWarning" not in err
+
+
+def test_an_absent_voice_is_called_what_it_is(capsys, note, use):
+    use(told_extractor(p_none=0.8))
+    code, _, err = run(capsys, note, "--enrollment", note, "-o", note.with_name("voice.wav"))
+    assert code == 3
+    assert "the voice of the enrollment" in err and "continue the history" not in err
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc, where nobody may make folders")
+def test_a_demo_that_cannot_be_written_is_one_line(capsys, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for output in (tmp_path / "file", "/proc/demo"):
+        assert main(["demo", "--output", str(output)]) == 2
+        err = capsys.readouterr().err
+        assert err.startswith(f"cse demo: --output {output}: ") and err.count("\n") == 1
+
+
+def test_an_interrupted_start_is_one_line(capsys, monkeypatch):
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("importlib.import_module", interrupted)
+    assert main(["extract", "--help"]) == 130
+    assert capsys.readouterr().err == "cse extract: interrupted\n"
+
+
+def test_the_command_line_is_there_before_anything_heavy():
+    """What is imported before `main` can be interrupted only with a traceback."""
+    loaded = "import sys, cse.cli; print([name for name in ('numpy', 'torch', 'soundfile') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_the_demo_does_the_main_job(capsys, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from cse.cli import main
+from cse.cli import extract_batch, main
 from cse.cli.batch_items import BatchItem, items_of
 from cse.cli.batch_work import ExtractOne, Failed
 from cse.cli.extract_batch import run_batch
@@ -308,3 +309,46 @@ def test_an_enrollment_for_all_is_never_overwritten(capsys, notes, tmp_path, loa
     assert (code, loads) == (2, [])
     assert f"-o {out / 'a.wav'}: got the file of the input" in err
     assert (out / "a.wav").read_bytes() == before
+
+
+# ---- names that are no text
+
+
+def test_a_name_that_is_no_text_stops_nothing(capsys, notes, tmp_path, loads):
+    name = os.fsdecode(b"a\xff.wav")
+    try:
+        (notes / "a.wav").rename(notes / name)
+    except OSError:
+        pytest.skip("this file system takes only text for names")
+    for file in ("b.flac", "b.json", "c.wav", "d.ogg", "d.txt"):
+        (notes / file).unlink()
+    (notes / "a.txt").rename(notes / os.fsdecode(b"a\xff.txt"))
+    out = tmp_path / "out"
+    for _ in range(2):
+        code, stdout, err = run(capsys, notes, "-o", out, "--json")
+        assert (code, "Traceback" in err) == (0, False)
+        assert [line["output"] for line in lines(out / "results.jsonl")] == [str(out / name)]
+        assert json.loads(stdout)["output"] == str(out / name)
+        assert stdout.encode("utf-8"), "what is printed is text"
+    assert (out / name).is_file()
+    assert len(loads) == 1, "the second time it was done"
+
+
+# ---- which model
+
+
+def test_another_model_or_version_makes_results_anew(capsys, notes, tmp_path, loads, monkeypatch):
+    out = tmp_path / "out"
+    options = [notes, "-o", out, "--history", notes / "a.txt"]
+    (notes / "d.ogg").unlink()
+    for change in (None, ("DEFAULT_MODEL", "separator-2spk-16k"), ("__version__", "9.9")):
+        if change is not None:
+            monkeypatch.setattr(extract_batch, *change)
+        loads.clear()
+        assert run(capsys, *options)[0] == 0
+        assert len(loads) == 1, change
+        assert run(capsys, *options)[0] == 0
+        assert len(loads) == 1, "done before"
+    loads.clear()
+    assert run(capsys, *options, "--model", "separator-2spk-16k")[0] == 0
+    assert loads == [], "the default by its name has the same weights"
