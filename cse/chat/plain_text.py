@@ -43,6 +43,16 @@ def read(file: TextFile) -> Iterator[ChatMessage]:
             yield ChatMessage(name, name, text.strip(), id=str(number))
 
 
+def is_turn(line: str) -> bool:
+    """Whether a line has a name in front of its words, by what it looks like alone.
+
+    >>> is_turn("Ana: Where?"), is_turn("WhatsApp chat with Ana:"), is_turn("by the station")
+    (True, False, False)
+    """
+    match = _NAMED.match(line)
+    return match is not None and bool(match[2].strip()) and _is_name(match[1], recurs=False, numbers=False)
+
+
 def _lines(file: TextFile) -> Iterator[tuple[int, str]]:
     for number, line in file.lines():
         for part in line.split("\r"):

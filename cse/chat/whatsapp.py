@@ -9,38 +9,47 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from cse.chat import limits
-from cse.chat.fields import media_kind
-from cse.chat.message import ChatMessage, Kind
+from cse.chat.message import ChatMessage
+from cse.chat.plain_text import is_turn
 from cse.chat.source import TextFile
 from cse.chat.text import too_long
+from cse.chat.whatsapp_content import clean, content_of
 from cse.chat.whatsapp_dates import Order, date_order, time_of
-from cse.chat.whatsapp_header import MARKS, Header, find_header
-from cse.chat.whatsapp_words import ATTACHED, AUDIO, DELETED, EDITED, ENCRYPTION, NOTICES
+from cse.chat.whatsapp_header import Header, find_header
+from cse.chat.whatsapp_words import ENCRYPTION
 
 NAME = "whatsapp"
-_GENERATED = "\u200e"
-_REMOVE_MARKS = dict.fromkeys(map(ord, MARKS)) | dict.fromkeys(map(ord, "\u00a0\u202f\u2009"), " ")
 _AUTHOR = re.compile(r"([^\n]{1,120}?):(?:\s|$)")
 _QUOTES = frozenset('"“”„«»「」『』')
-_FILE = r"[^<>/\\\n:：]{1,200}\.\w{1,8}"
-_IOS_FILE = re.compile(rf"<[^<>:：\n]{{1,48}}+[:：](?P<file>{_FILE})>\s*+$")
-_ANDROID_FILE = re.compile(rf"(?P<file>{_FILE}) \((?P<words>[^()\n]{{3,40}})\)[{MARKS}]*+$")
-_OF_ANDROID = re.compile(r"[A-Z]{3}-\d{8}-WA\d{4,}\.\w+$")
-_EDITED = re.compile(rf"\s*(?P<mark>[{MARKS}]*)<(?P<words>[^<>\n]{{3,60}})>$")
-_OMITTED = re.compile(r"<[^<>\n]{2,60}>$")
-_PLACE = re.compile(r"[^\n:：]{2,40}[:：]\s?https://maps\.google\.com/\?q=\S+$")
+_LINES = 20  # that are looked at
 
 
 def claims(head: str) -> bool:
-    """Whether a text begins like a WhatsApp export.
+    """Whether a text begins like a WhatsApp export, or soon goes on like one.
+
+    What WhatsApp Web exports begins with notices, and what somebody copied may begin inside a message. Plain text that
+    quotes a message now and then has names of its own, or more lines than headers.
 
     >>> claims("[01.03.24, 14:05:33] Ana: Hi"), claims("Ana: at 14:05")
     (True, False)
+    >>> claims("by the station\\n[01.03.24, 14:05:33] Ana: Hi\\n[01.03.24, 14:05:39] Ben: Ho")
+    True
     """
-    line = next((line for line in head.split("\n") if line.strip()), "")
-    return find_header(line) is not None
+    lines = list(islice((line for line in head.split("\n") if line.strip()), _LINES))
+    headers = [find_header(line) for line in lines]
+    first = next((place for place, header in enumerate(headers) if header is not None), None)
+    if not first:  # None: there is no header
+        return first == 0
+    if clean(lines[0]).lower().startswith(ENCRYPTION):
+        return True
+    shape = headers[first].shape  # type: ignore[union-attr]
+    messages = sum(header is not None and header.shape == shape for header in headers)
+    named = [header is None and is_turn(line) for line, header in zip(lines, headers, strict=True)]
+    # a message may go on with "Bring: …", but not everybody's
+    return messages > 1 + any(named) and messages * 3 >= len(lines) - first and sum(named[1:]) == 0
 
 
 def read(file: TextFile) -> Iterator[ChatMessage]:
@@ -78,52 +87,14 @@ def _same(line: str, first: Header) -> Header | None:
 def _message(header: Header, number: int, rest: str, order: Order) -> ChatMessage:
     time, line = time_of(header, order), str(number)
     author = _AUTHOR.match(rest)
-    if author is None or _QUOTES.intersection(author[1]):  # Ana changed the subject to "Trip: Rome"
-        return ChatMessage(None, None, _clean(rest), time, "system", id=line)
-    name = _clean(author[1])
-    text, kind, attachment = _content(rest[author.end() :])
+    # WhatsApp Web: "[…] - Ana changed …"
+    if (
+        author is None or rest.startswith("- ") or _QUOTES.intersection(author[1])
+    ):  # Ana changed the subject to "Trip: Rome"
+        return ChatMessage(None, None, clean(rest), time, "system", id=line)
+    name = clean(author[1])
+    text, kind, attachment, forwarded = content_of(rest[author.end() :])
     if kind == "system":  # in groups, iOS writes the group's name for the author
         return ChatMessage(None, None, text, time, kind, id=line)
-    return ChatMessage(name, name.lstrip("~ ") or name, text, time, kind, attachment, id=line)
-
-
-def _content(body: str) -> tuple[str, Kind, str | None]:
-    """Words, kind and file name of what stands behind the author."""
-    generated = body.startswith(_GENERATED)
-    if (match := _IOS_FILE.search(body, max(0, len(body) - 300))) is not None:
-        file = _clean(match["file"])
-        # what iOS wrote itself in front is the name and the pages of a document
-        return "" if generated else _clean(body[: match.start()]), _kind(file), file
-    first, _, caption = body.partition("\n")
-    match = _ANDROID_FILE.match(first.lstrip(MARKS))
-    if match is not None and (generated or _OF_ANDROID.match(match["file"]) or match["words"] in ATTACHED):
-        file = _clean(match["file"])
-        return _clean(caption), _kind(file), file
-    return _words(_clean(body), body, generated)
-
-
-def _words(text: str, body: str, generated: bool) -> tuple[str, Kind, None]:
-    plain = text.lower().rstrip(".。।")
-    if plain in DELETED:
-        return "", "deleted", None
-    if plain in NOTICES or plain.startswith(ENCRYPTION):
-        return text, "system", None
-    if generated:
-        return ("", "voice", None) if plain.startswith(AUDIO) and len(plain) < 40 else (text, "system", None)
-    if _OMITTED.match(text) or _PLACE.match(text):
-        return "", "other", None
-    edited = _EDITED.search(body, max(0, len(body) - 80))
-    if edited is not None and (_GENERATED in edited["mark"] or edited["words"].lower().rstrip(".") in EDITED):
-        text = _clean(body[: edited.start()])
-    return text, "text", None
-
-
-def _kind(file: str) -> Kind:
-    if file.startswith("PTT-") or "-AUDIO-" in file:
-        return "voice"
-    return "other" if file.startswith("STK-") or "-STICKER-" in file else media_kind(None, file)
-
-
-def _clean(text: str) -> str:
-    """Without marks of the writing direction, which are not words, and with plain blanks."""
-    return text.strip() if text.isascii() else text.translate(_REMOVE_MARKS).strip()
+    sender, origin = name.lstrip("~ ") or name, "unknown" if forwarded else None
+    return ChatMessage(name, sender, text, time, kind, attachment, origin, id=line)

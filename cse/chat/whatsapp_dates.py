@@ -12,42 +12,58 @@ Order = tuple[int, int, int]  # where year, month and day are
 DAY_FIRST: Order = (2, 1, 0)
 MONTH_FIRST: Order = (2, 0, 1)
 YEAR_FIRST: Order = (0, 1, 2)
+_FASTER = 30  # by how much time runs faster where a year was taken for a day
 
 
 def date_order(headers: Iterable[Header]) -> Order:
     """The order in which all dates exist; else the one in which time runs backwards least often.
 
-    Stops reading when only one order is left. Where nothing tells, a 12-hour clock with slashes and no zeros in
-    front is American, and everything else has the day first.
+    Stops reading when only one order is left. Where nothing tells, the country that the first header looks like
+    decides (see `_likely`).
     """
-    orders = [DAY_FIRST, MONTH_FIRST]
+    left = [DAY_FIRST, MONTH_FIRST, YEAR_FIRST]
+    first: dict[Order, date] = {}
     last: dict[Order, date] = {}
-    backwards = dict.fromkeys(orders, 0)
-    american = False
-    previous = None
-    for number, header in enumerate(headers):
+    backwards = dict.fromkeys(left, 0)
+    start = previous = None
+    for header in headers:
+        start = start or header
         if header.digits[0] == 4:
             return YEAR_FIRST
-        if number == 0:
-            american = (
-                header.half_day and header.shape[1] == "/" and header.digits[1] == 2 and header.digits[0] == 1
-            )
         if header.numbers == previous:
             continue
         previous = header.numbers
-        days = {order: day_of(header.numbers, order) for order in orders}
-        possible = [order for order in orders if days[order] is not None]
-        if len(possible) == 1:
-            return possible[0]
-        for order, day in days.items():
-            if day is not None:
-                backwards[order] += order in last and day < last[order]
-                last[order] = day
-        if not possible and header.numbers[0] > 31:
+        days = {order: day for order in left if (day := day_of(header.numbers, order)) is not None}
+        if not days and header.numbers[0] > 31:
             return YEAR_FIRST
-    if backwards[DAY_FIRST] == backwards[MONTH_FIRST]:
-        return MONTH_FIRST if american else DAY_FIRST
-    return min(orders, key=backwards.__getitem__)
+        left = list(days) or left
+        if len(left) == 1:
+            return left[0]
+        for order, day in days.items():
+            backwards[order] += day < last.get(order, day)
+            first.setdefault(order, day)
+            last[order] = day
+    if start is None or not last:
+        return DAY_FIRST
+    best = min((order for order in _likely(start) if order in left), key=backwards.__getitem__)
+    if YEAR_FIRST in left and backwards[YEAR_FIRST] == backwards[best]:
+        # days that follow one another are years apart if their year is taken for the day
+        span, other = (last[order] - first[order] for order in (YEAR_FIRST, best))
+        return YEAR_FIRST if span * _FASTER < other else best
+    return best
+
+
+def _likely(header: Header) -> tuple[Order, ...]:
+    """All orders, the likeliest first.
+
+    A 12-hour clock of AM and PM with slashes, no zeros in front and a year of two digits is American. The same clock
+    of other letters (`p. m.` in Spain, `pm` in Australia) stands behind a day.
+    """
+    if header.year_first:
+        return YEAR_FIRST, DAY_FIRST, MONTH_FIRST
+    short = header.digits[2] == 2 and 1 in header.digits[:2]
+    american = header.half_day in ("AM", "PM") and header.shape[1] == "/" and short
+    return (MONTH_FIRST, DAY_FIRST, YEAR_FIRST) if american else (DAY_FIRST, MONTH_FIRST, YEAR_FIRST)
 
 
 @lru_cache(maxsize=1024)  # there are many messages on a day

@@ -44,6 +44,8 @@ _AM = frozenset(
     "ก่อนเที่ยง পূর্বাহ্ণ முற்பகல் ఉదయం".split()
 )
 
+_EAST_ASIAN = re.compile("[\u4e00-\u9fff\uac00-\ud7a3]")
+
 
 class Header(NamedTuple):
     """The beginning of one message.
@@ -51,17 +53,19 @@ class Header(NamedTuple):
     Attributes:
         shape: What stays the same over one export: layout, what parts the date, whether there are seconds.
         numbers: Of the date, as they are written.
-        digits: How many the first and the last number have.
+        digits: How many each number has.
         clock: Hour, minute, second; no second on Android. 24 hours.
-        half_day: Whether the clock has 12 hours.
+        half_day: What names the half of the day, without blanks and full stops; empty where the clock has 24 hours.
+        year_first: Whether only countries where dates begin with the year write them like this.
         end: Where the message goes on.
     """
 
     shape: tuple[str, str, str]
     numbers: tuple[int, int, int]
-    digits: tuple[int, int]
+    digits: tuple[int, int, int]
     clock: tuple[int, int, int | None]
-    half_day: bool
+    half_day: str
+    year_first: bool
     end: int
 
 
@@ -81,29 +85,38 @@ def find_header(line: str, layout: str | None = None) -> Header | None:
 
 
 @lru_cache(maxsize=256)  # there are two in most chats
-def _is_afternoon(before: str, after: str) -> bool | None:
-    """Which half of the day the words around a clock name; None if they name none."""
+def _half_day(before: str, after: str) -> str:
+    """The word around a clock that names the half of the day; empty if none does."""
     for words in (before, after):
         # Korean, Chinese and Japanese dates end in a word of their own
-        word = _SEPARATORS_OF_WORDS.sub("", words).lower().lstrip("日일")
-        if word in _PM or word in _AM:
-            return word in _PM
-    return None
+        word = _SEPARATORS_OF_WORDS.sub("", words).lstrip("日일")
+        if word.lower() in _PM or word.lower() in _AM:
+            return word
+    return ""
+
+
+def _begins_with_year(match: re.Match[str], half_day: str) -> bool:
+    if match["separator"] in "年년" or _EAST_ASIAN.match(half_day):
+        return True
+    blank = match.end("separator") < match.start("b") and match.string[match.start("b") - 1] == " "
+    # "24. 3. 15. 14:05": with a full stop behind two digits, a Korean or a Hungarian wrote it
+    return match["separator"] == "." and blank and len(match["c"]) <= 2 and match["before"].startswith(".")
 
 
 def _header(layout: str, match: re.Match[str]) -> Header | None:
     hour, minute, second = int(match["hour"]), int(match["minute"]), match["second"]
-    afternoon = _is_afternoon(match["before"], match["after"])
+    half_day = _half_day(match["before"], match["after"])
     if hour > 23 or minute > 59 or (second is not None and int(second) > 59):
         return None
-    if afternoon is not None and hour <= 12:
-        hour = hour % 12 + 12 * afternoon
+    if half_day and hour <= 12:
+        hour = hour % 12 + 12 * (half_day.lower() in _PM)
     shape = (layout, match["separator"], "minutes" if second is None else "seconds")
     return Header(
         shape,
         (int(match["a"]), int(match["b"]), int(match["c"])),
-        (len(match["a"]), len(match["c"])),
+        (len(match["a"]), len(match["b"]), len(match["c"])),
         (hour, minute, None if second is None else int(second)),
-        afternoon is not None,
+        half_day,
+        _begins_with_year(match, half_day),
         match.end(),
     )

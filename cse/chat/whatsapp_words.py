@@ -6,6 +6,10 @@ media need no words: their file names and angle brackets tell.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from cse.chat.message import Kind
+
 # whole messages in small letters, without the full stop at the end
 DELETED = frozenset(
     {
@@ -19,14 +23,27 @@ DELETED = frozenset(
         "メッセージを削除しました", "此消息已删除", "您已删除此消息", "你已删除此消息", "這則訊息已刪除",
         "삭제된 메시지입니다",
         "данное сообщение удалено", "вы удалили данное сообщение", "bu mesaj silindi", "bu mesajı sildiniz",
+        "this message was deleted by an admin", "you deleted this message as admin", "essa mensagem foi apagada",
+        "mensagem apagada por um admin", "un admin. eliminó este mensaje", "pesan ini telah dihapus",
+        "diese nachricht wurde von einem*einer admin gelöscht", "消息已删除", "信息已删除", "הודעה זו נמחקה",
         "pesan ini dihapus", "anda menghapus pesan ini", "usunięto tę wiadomość",
     }
 )  # fmt: skip
+
+# the same with an administrator's name in it: what stands in front of the name, and behind it
+DELETED_BY = (
+    ("this message was deleted by admin ", ""),
+    ("diese nachricht wurde von admin ", " gelöscht"),
+    ("un admin., ", ", eliminó este mensaje"),
+    ("mensagem apagada por um admin (", ")"),
+)
 
 # the same for calls and what waits for its key
 NOTICES = frozenset(
     {
         "null", "missed voice call", "missed video call", "waiting for this message", "verpasster sprachanruf",
+        "waiting for this message. this may take a while", "esperando el mensaje. esto puede tomar tiempo",
+        "aguardando mensagem. essa ação pode levar alguns instantes",
         "verpasster videoanruf", "llamada perdida", "videollamada perdida", "chamada de voz perdida",
         "chamada de vídeo perdida", "appel vocal manqué", "appel vidéo manqué", "chiamata persa",
         "मिस्ड वॉइस कॉल", "مكالمة صوتية فائتة", "不在着信", "未接语音通话", "未接视频通话",
@@ -64,6 +81,7 @@ ATTACHED = frozenset(
 
 # what "audio omitted" is called
 AUDIO = (
+    "voice message",
     "audio",
     "áudio",
     "аудио",
@@ -77,3 +95,19 @@ AUDIO = (
     "ऑडियो",
     "ses ",
 )
+
+# what WhatsApp Web calls media whose file has no name: "voice message (file attached)", "<voice message omitted>"
+MEDIA: Mapping[str, Kind] = {
+    "voice message": "voice",
+    "audio": "audio",
+    "video message": "video",
+    "image": "image",
+    "video": "video",
+    "document": "file",
+    "sticker": "other",
+    "gif": "other",
+    "media": "other",
+}
+
+# and how it puts the ones of which there is not even that, as whole messages in small letters
+OMITTED = frozenset({"gif attached"})

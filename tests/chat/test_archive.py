@@ -43,6 +43,15 @@ def test_whatsapp_of_android_and_other_texts() -> None:
     assert [turn.text for turn in parse_history(data)] == ["Where?"]
 
 
+def test_whatsapp_web_with_its_notices() -> None:
+    chat = "Messages and calls are end-to-end encrypted. No one else can read them.\n[3/1/24, 2:05:33 PM] Ana: Where?\n"
+    data = packed(
+        {"chat.md": "# WhatsApp", "chat.txt": chat, "media/a.txt": ANDROID, "media/PTT-1.opus": b"OggS\0"}
+    )
+    assert open_chat_text(data).format == "whatsapp"
+    assert [(turn.text, turn.time) for turn in parse_history(data)] == [("Where?", "2024-03-01T14:05:33")]
+
+
 def test_slack_with_its_people() -> None:
     def message(user: str, text: str, second: int) -> dict[str, str]:
         return {"type": "message", "user": user, "text": text, "ts": f"17093019{second}.0"}

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from cse.chat import whatsapp
+from cse.chat import build_context, open_chat_text, whatsapp
 from cse.chat.message import ChatMessage
 from cse.chat.source import TextFile
 
@@ -205,6 +205,124 @@ def test_copied_and_old_messages() -> None:
     assert words_of("3/24/14, 1:59:59 PM: Ana: Hi") == [("Ana", "Hi")]
 
 
+WEB = """Messages and calls are end-to-end encrypted. No one outside of this chat can read or listen to them.
+Some earlier messages may not be available.
+[10/3/24, 2:05:33 PM] Ana: Where shall we meet?
+[10/3/24, 2:05:50 PM] - Ana changed the subject to: Rome
+[10/3/24, 2:06:00 PM] You: [Forwarded] At the station
+[10/3/24, 2:06:05 PM] You: [Forwarded many times] Good luck
+[10/3/24, 2:06:10 PM] Ana: <voice message omitted>
+[10/3/24, 2:06:20 PM] Ana: voice message (file attached)
+[10/3/24, 2:06:25 PM] Ana: [Forwarded] voice message (file attached)
+[10/3/24, 2:06:30 PM] Ana: PTT-20241003-WA0001.opus (file attached)
+[10/3/24, 2:06:40 PM] Ana: map.jpg (file attached) this way
+[10/3/24, 2:06:50 PM] Ana: <image omitted> or this one
+[10/3/24, 2:06:51 PM] Ana: <Location omitted>
+[10/3/24, 2:06:52 PM] Ana: Cafe: Location: 52.5, 13.4 - https://maps.google.com/?q=52.5,13.4
+[10/3/24, 2:06:53 PM] Ana: GIF attached
+[10/3/24, 2:06:54 PM] Ana: This message was deleted by an admin
+[10/3/24, 2:06:55 PM] Ana: This message was deleted by admin Cleo
+[10/3/24, 2:06:56 PM] You: You deleted this message as admin
+[10/3/24, 2:06:57 PM] Ana: Waiting for this message. This may take a while.
+"""
+
+
+def test_whatsapp_web() -> None:
+    assert whatsapp.claims(WEB)
+    messages = read(WEB)
+    assert [
+        (m.sender, m.kind, m.text, m.attachment) for m in messages if m.kind not in ("system", "deleted")
+    ] == [
+        ("Ana", "text", "Where shall we meet?", None),
+        ("You", "text", "At the station", None),
+        ("You", "text", "Good luck", None),
+        ("Ana", "voice", "", None),
+        ("Ana", "voice", "", None),
+        ("Ana", "voice", "", None),
+        ("Ana", "voice", "", "PTT-20241003-WA0001.opus"),
+        ("Ana", "image", "this way", "map.jpg"),
+        ("Ana", "image", "or this one", None),
+        ("Ana", "other", "", None),
+        ("Ana", "other", "", None),
+        ("Ana", "other", "", None),
+    ]
+    assert [m.kind for m in messages].count("deleted") == 3
+    assert [m.id for m in messages if m.forwarded_from] == ["5", "6", "9"]
+    assert messages[0].time == "2024-10-03T14:05:33"
+    context = build_context(messages, at="2024-10-03T14:06:20")
+    assert [turn.text for turn in context.turns] == ["Where shall we meet?", "At the station", "Good luck"]
+
+
+A, B = "[01.03.24, 14:05:33] Ana: Where?", "[01.03.24, 14:06:33] Ben: Here"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("and bring the tickets please", A, B),
+        ("two lines", "of a message that began before", "", A, "goes on", "and on", B),
+        ("Remember: bring the tickets", A, B, A),
+        ("Nachrichten und Anrufe sind Ende-zu-Ende-verschlüsselt.", A),
+    ],
+)
+def test_what_begins_inside_a_message(lines: tuple[str, ...]) -> None:
+    export = open_chat_text("\n".join(lines))
+    assert export.format == "whatsapp"
+    assert [(m.sender, m.text.split("\n")[0]) for m in export.messages()][:2] in (
+        [("Ana", "Where?"), ("Ben", "Here")], [("Ana", "Where?")],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("She wrote this yesterday", A),
+        (
+            "She wrote this yesterday",
+            A,
+            "and I do not know",
+            "what to say.",
+            "Do you?",
+            "I thought so",
+            "Well",
+            B,
+        ),
+        ("Cleo: Look", A, "Dan: I see", B),
+        ("Cleo: Look", "Dan: At what?", A, B),
+        ("Cleo: Look", A, B),
+        ("no chat", "at all"),
+    ],
+)
+def test_plain_text_that_quotes_a_message_stays_plain_text(lines: tuple[str, ...]) -> None:
+    export = open_chat_text("\n".join(lines))
+    assert export.format == "text"
+    assert len(list(export.messages())) == len(lines)
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("This message was deleted by admin Ana.", "deleted"),
+        ("Diese Nachricht wurde von Admin Ana gelöscht.", "deleted"),
+        ("Un admin., Ana, eliminó este mensaje.", "deleted"),
+        ("Mensagem apagada por um admin (Ana)", "deleted"),
+        ("Mensagem apagada por um admin", "deleted"),
+        ("Aguardando mensagem. Essa ação pode levar alguns instantes.", "system"),
+        ("Esperando el mensaje. Esto puede tomar tiempo.", "system"),
+        (f"{LRM}voice message omitted", "voice"),
+        ("This message was deleted by accident, sorry", "text"),
+        ("This message was deleted by admin " + "of the group, I think, " * 9, "text"),
+        ("Waiting for this message was a pain", "text"),
+        ("Minutes (file attached)", "text"),
+        ("[forwarded] to you", "text"),
+    ],
+)
+def test_what_whatsapp_wrote_and_what_people_did(words: str, kind: str) -> None:
+    (message,) = read(f"3/1/24, 2:05 PM - Ben: {words}")
+    assert message.kind == kind
+    assert message.spoken == (kind == "text")
+
+
 def times(*dates: str, clock: str = "14:05") -> list[str | None]:
     return [message.time for message in read("\n".join(f"{date}, {clock} - Ana: x" for date in dates))]
 
@@ -217,7 +335,42 @@ def test_day_and_month_are_told_over_the_whole_file() -> None:
     assert times("9/3/24", "10/3/24", "2/4/24")[0] == "2024-03-09T14:05"
     assert times("3/4/24")[0] == "2024-04-03T14:05"
     assert times("3/4/24", clock="2:05 PM")[0] == "2024-03-04T14:05"
+    assert times("10/3/24", clock="2:05 PM")[0] == "2024-10-03T14:05"
     assert times("03/04/2024", clock="2:05 pm")[0] == "2024-04-03T14:05"
+    assert times("03/04/24", clock="2:05 PM")[0] == "2024-04-03T14:05"
+
+
+@pytest.mark.parametrize("clock", ["2:05 pm", f"2:05{NBSP}p.{NBSP}m.", "2:05 p.m.", "2:05 μ.μ."])
+def test_only_capital_letters_are_american(clock: str) -> None:
+    assert times("1/3/24", "2/3/24", clock=clock) == ["2024-03-01T14:05", "2024-03-02T14:05"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "days"),
+    [
+        (["24. 3. 15. 오후 2:05"], ["2024-03-15"]),
+        (["24. 3. 15. 14:05"], ["2024-03-15"]),
+        (["24. 3. 1. 오후 2:05"], ["2024-03-01"]),
+        (["24년 3월 15일 오후 2:05"], ["2024-03-15"]),
+        (["24/3/15, 下午2:05"], ["2024-03-15"]),
+        (
+            ["24/3/15, 14:05", "24/3/16, 14:05"],
+            ["2024-03-15", "2024-03-16"],
+        ),  # or a year would pass in between
+        (["24-03-15, 14:05", "24-04-02, 14:05"], ["2024-03-15", "2024-04-02"]),
+    ],
+)
+def test_years_of_two_digits_in_front(headers: list[str], days: list[str]) -> None:
+    text = "\n".join(f"{header} - Ana: x" for header in headers)
+    assert whatsapp.claims(text)
+    assert [message.time for message in read(text)] == [f"{day}T14:05" for day in days]
+
+
+def test_days_of_the_month_are_not_taken_for_years() -> None:
+    assert times("15.03.24")[0] == "2024-03-15T14:05"
+    assert times("15.03.24", "16.03.24", "12.04.24")[0] == "2024-03-15T14:05"
+    assert times("15.04.23", "15.05.24")[0] == "2023-04-15T14:05"
+    assert times("15. 3. 24", "16. 3. 24")[0] == "2024-03-15T14:05"
 
 
 def test_noon_and_midnight() -> None:
