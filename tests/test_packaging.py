@@ -15,18 +15,7 @@ from pathlib import Path
 
 import pytest
 
-USER_EXTRAS = {
-    "train",
-    "simulate",
-    "offline",
-    "lora",
-    "codecs",
-    "metrics",
-    "service",
-    "matrix",
-    "onnx",
-    "ray",
-}
+USER_EXTRAS = set("train simulate offline lora codecs metrics service matrix onnx ray".split())
 
 
 @pytest.fixture(scope="module")

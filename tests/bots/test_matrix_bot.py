@@ -79,6 +79,14 @@ def test_what_was_taken_back_is_not_extracted(matrix, started):
     assert matrix.wait_for(chat, 3)[2].words == matrix.written(wording.NO_NOTE)
 
 
+def test_replies_of_old_clients_quote_what_they_answer(matrix, started):
+    chat = started()
+    note = matrix.voice_note(chat, NOTE, hidden=True)
+    quoted = "> <@ben:fake.example> sent a voice message.\n\n!Extract "
+    matrix.say(chat, quoted, **{"m.relates_to": {"m.in_reply_to": {"event_id": note}}})
+    assert matrix.wait_for(chat, 2)[1].words == SURE
+
+
 def test_it_goes_where_it_is_invited_and_says_how_to_begin(matrix, fresh):
     chat = fresh()
     room = matrix.invite(chat)
@@ -120,10 +128,11 @@ def test_downloads_wait_as_long_as_they_are_asked_to(matrix, started):
     assert time.monotonic() - asked_s > 2
 
 
-def test_events_of_no_known_form_are_left_out(matrix, started):
+def test_events_of_no_known_form_are_left_out(matrix, bot, started):
     chat = started()
     for content in (
         {},
+        {"msgtype": "m.text", "body": ["words-that-nobody-may-see"]},
         {"msgtype": 5, "body": []},
         {"msgtype": "m.audio", "body": "x", "info": 7, "url": {}},
     ):
@@ -136,6 +145,7 @@ def test_events_of_no_known_form_are_left_out(matrix, started):
     assert matrix.settle(chat)[-1].words == wording.UNREACHABLE
     matrix.voice_note(chat, NOTE)
     assert matrix.wait_for(chat, 4)[-1].words == SURE
+    assert not any("words-that-nobody-may-see" in line for line in bot.log)
 
 
 def test_an_answer_that_cannot_be_read_is_left_out(matrix, bot, started):
