@@ -16,6 +16,7 @@ from cse.chat.whatsapp_words import (
     EDITED,
     ENCRYPTION,
     MEDIA,
+    MISSED,
     NOTICES,
     OMITTED,
 )
@@ -96,7 +97,8 @@ def _words(text: str, body: str, generated: bool) -> Content:
     plain = text.lower().rstrip(".。।")
     if plain in DELETED or _is_deleted_by(plain):
         return Content("", "deleted")
-    if plain in NOTICES or plain.startswith(ENCRYPTION):
+    missed = plain.startswith(MISSED) and len(plain) < 32
+    if plain in NOTICES or missed or plain.startswith(ENCRYPTION):
         return Content(text, "system")
     if generated:
         voice = plain.startswith(AUDIO) and len(plain) < 40

@@ -50,6 +50,9 @@ NOTICES = frozenset(
     }
 )  # fmt: skip
 
+# and how notices begin that go on with a time
+MISSED = ("missed voice call at ", "missed video call at ")
+
 # how the notice at the beginning of every chat begins
 ENCRYPTION = (
     "messages and calls are end-to-end encrypted",

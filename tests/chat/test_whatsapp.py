@@ -312,6 +312,8 @@ def test_plain_text_that_quotes_a_message_stays_plain_text(lines: tuple[str, ...
         (f"{LRM}voice message omitted", "voice"),
         ("This message was deleted by accident, sorry", "text"),
         ("This message was deleted by admin " + "of the group, I think, " * 9, "text"),
+        ("Missed voice call at 2:07 PM", "system"),
+        ("Missed voice call at the worst of all times, sorry", "text"),
         ("Waiting for this message was a pain", "text"),
         ("Minutes (file attached)", "text"),
         ("[forwarded] to you", "text"),
