@@ -170,10 +170,10 @@ def _percent(probability: float) -> str:
 def _what_helps(turns: int, remembers: bool) -> str:
     if turns == 0:
         return (
-            "I have seen no messages before it, and they are what I go by. Write or forward here what was said before, "
-            "then reply to the voice note with /extract."
+            "I have seen no messages before it, and they are what I go by. Forward here what was said before, and then "
+            "the voice note once more."
         )
-    text = "More of what was written before would help: forward it here, then reply to the voice note with /extract."
+    text = "More of what was written before would help: forward it here, and then the voice note once more."
     if not remembers:
         text += " So would a sample of the voice: /remember on keeps those of which I am sure."
     return text

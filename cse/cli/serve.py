@@ -47,6 +47,7 @@ _LIMITS: dict[str, tuple[type, str]] = {
     "threads": (int, "arithmetic threads of each (default: the cores, shared)"),
     "max_waiting": (int, "requests that wait for a worker before others are turned away (default: 16)"),
     "time_limit_s": (float, "work on one request (default: 300)"),
+    "read_limit_s": (float, "processor time of reading a conversation (default: 20)"),
     "max_body_mb": (float, "longest request body (default: 25)"),
     "max_duration_s": (float, "longest recording (default: 600)"),
     "job_ttl_s": (float, "how long results of jobs are kept (default: 600)"),
