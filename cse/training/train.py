@@ -138,6 +138,7 @@ def train(
             f"trainer.strategy={config.strategy}: got weights spread over the processes, expected them in one; "
             f"type the same with trainer.strategy=auto trainer.devices=1, which writes {output / 'model'} from {last}"
         )
+    _take_average(system, last, trainer.global_step)
     if trainer.is_global_zero:
         results = {
             key.removeprefix("validation/"): float(value)
@@ -148,6 +149,14 @@ def train(
         finished = {"name": name, "model": dict(model_config)}
         save_checkpoint(output / "model", finished, system.model.state_dict(), card)
     return output / "model"
+
+
+def _take_average(system: TrainingSystem, last: Path, step: int) -> None:
+    """Load the averaged weights where training had ended before: Lightning then leaves out what ends it."""
+    if last.is_file():
+        checkpoint = torch.load(last, map_location="cpu", weights_only=True, mmap=True)
+        if checkpoint["global_step"] == step:
+            system.load_state_dict(checkpoint["state_dict"])
 
 
 def _trainer(config: TrainerConfig, output: Path, *, steps_per_epoch: int) -> pl.Trainer:

@@ -107,8 +107,12 @@ def test_a_run_that_was_stopped_goes_on_as_if_nothing_had_happened(corpus, tmp_p
     options = [*TINY, *corpus, *extra, "trainer.checkpoint_every_steps=3", "optimizer.total_steps=7"]
     assert main(["train", *options, f"output={tmp_path / 'whole'}", "trainer.max_steps=7"]) == 0
     # stopped in the middle of the first epoch, then in the middle of the second
-    for steps in (3, 6, 7):
+    at_six = []
+    for steps in (3, 6, 6, 7):  # the second time there is nothing left to do
         assert main(["train", *options, f"output={tmp_path / 'parts'}", f"trainer.max_steps={steps}"]) == 0
+        if steps == 6:
+            at_six.append(weights(tmp_path / "parts"))
+    assert all(torch.equal(tensor, at_six[1][name]) for name, tensor in at_six[0].items())
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     for name in whole:
         assert torch.equal(whole[name], parts[name]), name
