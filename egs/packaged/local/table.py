@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -34,7 +35,8 @@ def tables(content: Mapping[str, Any], results: Results, folder: Path, pretraine
     told = [([words], results[name]) for name, words in content["conditions"].items() if name in results]
     commands = ["egs/packaged/local/evaluate.sh --data-dir DATA --output OUTPUT --stop-stage 0  # the sets"]
     for result in results.values():
-        commands.append(result["settings"].get("command", "").replace(f"{folder}/", "OUTPUT/"))
+        command = result["settings"].get("command", "").replace(f"{folder}/", "OUTPUT/")
+        commands.append(re.sub(r"--model \S*/", "--model ", command))  # by its name, as it will be packaged
     parts = [
         markdown_table(["what", "measured (95 % interval)", "n", "floor", "aim"], rows),
         "The same mixtures, told other things:",
