@@ -177,10 +177,14 @@ class FakeMatrix(FakeMessenger):
         return self._files[self._room(chat).events[message]["content"]["url"].rpartition("/")[2]]
 
     def answers(self, chat: int) -> list[Said]:
-        """What the bot has sent to a room: voices with the words after them."""
+        """What the bot has sent to a room: voices with the words after them, and the buttons below these."""
         found: list[Said] = []
         audio: SentEvent | None = None
-        for event in [event for event in self.sent if event.room == self._room(chat).id]:
+        events = [event for event in self.sent if event.room == self._room(chat).id]
+        buttons = {
+            event.content["m.relates_to"]["event_id"] for event in events if event.type == "m.reaction"
+        }
+        for event in events:
             if event.content.get("msgtype") == "m.audio":
                 audio = event
             elif event.type == "m.room.message":
@@ -189,7 +193,7 @@ class FakeMatrix(FakeMessenger):
                 )
                 found.append(Said(event, audio, voice))
                 audio = None
-        return found
+        return [said for said in found if said.button is None or said.button in buttons]
 
     def membership(self, chat: int) -> str:
         """Whether the bot is in a room: join, invite or leave."""
