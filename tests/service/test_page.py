@@ -203,10 +203,10 @@ def upload(visit: Visit, name: str = "note.wav", data: bytes | None = None) -> N
 def test_an_example_shows_voices_probability_and_what_decided(visit, packaged):
     at = visit(packaged)
     answer = at.use_preset("When does the train leave?")
-    assert at.see("#headline").inner_text() == "Almost certainly the voice that continues this chat"
+    assert at.see("#headline").inner_text().endswith("the voice that continues this chat")
     assert answer["probability"] > 0.9
     chosen = at.see(".voice.chosen").inner_text()
-    assert "train" in chosen and "chosen" in chosen and "99 %" in chosen
+    assert "train" in chosen and "chosen" in chosen and f"{100 * answer['probability']:.0f} %" in chosen
     assert "doctor" in at.see(".voice:not(.chosen)").inner_text()
     rows = at.page.locator(".decided tr")
     numbers = [float(row.replace("−", "-")) for row in rows.locator(".number").all_inner_texts()]
