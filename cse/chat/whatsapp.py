@@ -87,10 +87,8 @@ def _same(line: str, first: Header) -> Header | None:
 def _message(header: Header, number: int, rest: str, order: Order) -> ChatMessage:
     time, line = time_of(header, order), str(number)
     author = _AUTHOR.match(rest)
-    # WhatsApp Web: "[…] - Ana changed …"
-    if (
-        author is None or rest.startswith("- ") or _QUOTES.intersection(author[1])
-    ):  # Ana changed the subject to "Trip: Rome"
+    # 'Ana changed the subject to "Trip: Rome"', and as WhatsApp Web has it, "[…] - Ana changed …"
+    if author is None or rest.startswith("- ") or _QUOTES.intersection(author[1]):
         return ChatMessage(None, None, clean(rest), time, "system", id=line)
     name = clean(author[1])
     text, kind, attachment, forwarded = content_of(rest[author.end() :])

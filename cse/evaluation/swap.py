@@ -53,15 +53,15 @@ def _with_history_of_interferer(mixtures: Sequence[Mixture]) -> Iterator[Mixture
 def _with_voice_of_interferer(
     mixtures: Sequence[Mixture], all_of_them: Sequence[Mixture]
 ) -> Iterator[Mixture]:
-    enrolled: dict[str | None, list[Mixture]] = {}
+    enrolled: dict[str, list[Mixture]] = {}
     for mixture in all_of_them:
-        if mixture.enrollment is not None:
+        if mixture.enrollment is not None and mixture.target_speaker is not None:
             enrolled.setdefault(mixture.target_speaker, []).append(mixture)
     for mixture in mixtures:
         heard = set(mixture.extra.get("interferer_ids", ()))
         others = [
             one.enrollment
-            for one in enrolled.get(_first_interferer(mixture), ())
+            for one in enrolled.get(_first_interferer(mixture) or "", ())
             if one.extra.get("enrollment_id") not in heard
         ]
         if others and mixture.target is not None:

@@ -77,7 +77,7 @@ def test_enrollments_are_drawn_and_never_the_interferer_s_own_words():
 
 
 def test_a_manifest_that_does_not_say_is_an_error():
-    silent = [replace(one, extra={}) for one in MIXTURES]
+    silent = [replace(one, extra={}, target_speaker=None) for one in MIXTURES]
     for cue in ("history", "enrollment"):
         with pytest.raises(ConfigError, match=f"swap {cue}: none of 3 mixtures"):
             swap_cues(silent, {cue})
