@@ -81,7 +81,7 @@ class Extractor:
             name_or_path: A packaged name, a folder, a file, or `hf://owner/name`; None is the packaged default.
             device: Where the networks run, e.g. "cpu" or "cuda".
             precision: Of the separation or extraction: "float32", or "bfloat16", which is quicker where the processor
-                has it.
+                has it and the same as "float32" where not.
             transcriber: "moonshine", "pocketsphinx", folder or `hf://` name of a Whisper model, or an object; None is
                 the first of the two that is installed.
             scorer: Folder or `hf://` name of a causal language model, or an object; None is

@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from cse.processor import has_bfloat16
+
 Status = Literal["ok", "note", "better", "broken"]
 
 # extras that the main job is better with; the others serve those who train, simulate or serve
@@ -168,13 +170,13 @@ def check_processor() -> Iterator[Finding]:
         found=f"{threads} of {cores} cores",
         advice="unset OMP_NUM_THREADS, or set it to the number of cores" if fewer else None,
     )
-    capabilities = torch.cpu.get_capabilities()
-    bfloat16 = any(value is True and "bf16" in name for name, value in capabilities.items())
     yield Finding(
         name="bfloat16",
-        status="better" if bfloat16 else "note",
-        found="this processor has it" if bfloat16 else "this processor does not have it",
-        advice="--precision bfloat16 is quicker" if bfloat16 else None,
+        status="better" if has_bfloat16() else "note",
+        found="this processor has it"
+        if has_bfloat16()
+        else "this processor does not have it: float32 is taken",
+        advice="--precision bfloat16 is quicker" if has_bfloat16() else None,
     )
     if torch.cuda.is_available():
         names = ", ".join(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))

@@ -12,6 +12,7 @@ import numpy as np
 from cse.audio import Recording
 from cse.encoders.voice import SpeakerEmbedding
 from cse.history import Turn
+from cse.processor import has_bfloat16
 from cse.selection.calibration import Choice
 
 ShouldStop = Callable[[], bool]
@@ -31,7 +32,8 @@ class Runtime:
 
     Attributes:
         device: E.g. "cpu" or "cuda".
-        precision: bfloat16 is quicker where the processor has it; estimates differ by about 1 % of their level.
+        precision: bfloat16 is quicker where the processor has it, and float32 is taken where it does not; estimates
+            differ by about 1 % of their level.
         window_s: Recordings longer than this many seconds are separated in windows,
         overlap_s: which share this many seconds.
     """
@@ -47,7 +49,7 @@ class Runtime:
         import torch  # here, since what runs on onnxruntime does without
 
         device_type = torch.device(self.device).type
-        reduced = self.precision == "bfloat16"
+        reduced = self.precision == "bfloat16" and (device_type != "cpu" or has_bfloat16())
         with torch.inference_mode(), torch.autocast(device_type, torch.bfloat16, enabled=reduced):
             yield
 

@@ -18,10 +18,11 @@ from cse.errors import ConfigError
 from cse.training.mixer import Mixer
 from cse.training.mixture_data import LEAST_SEGMENT_S
 from cse.training.mixture_set import MixtureSet
+from cse.training.pitch import Pitches
 from cse.training.reverberation import BankRooms, NoiseRooms, Rooms, Wanted
 from cse.training.waveform_cache import WaveformCache
 from simulate.bank import RirBank, Split
-from simulate.casting import check_speakers
+from simulate.casting import chance, check_speakers
 from simulate.channel import Channel, ChannelConfig
 from simulate.checks import check_least, check_share
 from simulate.rooms import check_range
@@ -34,6 +35,8 @@ class MixingConfig(ChannelConfig):
     Attributes:
         talkers: Talkers in a mixture, S.
         count_weights: How often 1, 2, … S of them talk, relative to each other; the others are silent. Empty: all do.
+        close_pitch_probability: Share of mixtures in which each further voice is the nearest of eight to the first in
+            pitch. These are separated worst, and are a small part of what is drawn at random.
         segment_s: Length of a mixture in seconds.
         padded: Every mixture is as long as that, with silence where talkers are short; false ends it with its last
             talker, and a batch with its longest mixture.
@@ -61,6 +64,7 @@ class MixingConfig(ChannelConfig):
 
     talkers: int
     count_weights: tuple[float, ...] = ()
+    close_pitch_probability: float = 0.0
     segment_s: float = 3.0
     padded: bool = True
     max_delay_s: float | None = None
@@ -157,6 +161,7 @@ class MixingConfig(ChannelConfig):
             speeds=(1.0,),
             shift_probability=0.0,
             cut_probability=0.0,
+            close_pitch_probability=0.0,
             bank_split="dev",
         )
 
@@ -221,6 +226,8 @@ class DynamicMixtures(Mixtures):
         weights = np.array(config.count_weights)
         self._counts = weights / weights.sum() if len(weights) else None
         self._speakers = list(by_speaker.values())
+        self._close_pitch = config.close_pitch_probability
+        self._pitches = Pitches(speech)
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         """`mixture` (T,) and `talkers` (S, T) float32 at the cache's rate, talkers as wanted, at their level in it.
@@ -231,12 +238,25 @@ class DynamicMixtures(Mixtures):
         count = self._talkers
         if self._counts is not None:
             count = 1 + int(rng.choice(self._talkers, p=self._counts))
-        chosen = rng.choice(len(self._speakers), count, replace=False)
-        mixed = self._mixer.mixture([self._speakers[speaker] for speaker in chosen], rng)
+        close = count > 1 and chance(self._close_pitch, rng)
+        mixed = self._mixer.mixture(self._close(count, rng) if close else self._any(count, rng), rng)
         talkers = F.pad(torch.from_numpy(mixed.talkers), (0, 0, 0, self._talkers - count))
         return {"mixture": torch.from_numpy(mixed.mixture), "talkers": talkers}
 
+    def _any(self, count: int, rng: np.random.Generator) -> list[list[int]]:
+        """The utterances of different speakers."""
+        return [self._speakers[speaker] for speaker in rng.choice(len(self._speakers), count, replace=False)]
 
+    def _close(self, count: int, rng: np.random.Generator) -> list[list[int]]:
+        """One utterance of each of some speakers, all of nearly one pitch."""
+        most = min(len(self._speakers), 1 + _CLOSEST_OF * (count - 1))
+        speakers = rng.choice(len(self._speakers), most, replace=False)
+        first, *others = [int(rng.choice(self._speakers[speaker])) for speaker in speakers]
+        others.sort(key=lambda other: self._pitches.distance(first, other))
+        return [[utterance] for utterance in (first, *others[: count - 1])]
+
+
+_CLOSEST_OF = 8
 _SOUND = ("mixture", "talkers")
 
 

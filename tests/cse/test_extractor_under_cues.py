@@ -123,7 +123,9 @@ def test_long_recordings_are_judged_as_a_whole_and_come_out_whole(kind):
     assert np.corrcoef(result.waveform, low)[0, 1] > 0.95
 
 
-def test_bfloat16_gives_nearly_the_same_voice():
+@pytest.mark.parametrize("supported", [True, False])
+def test_bfloat16_gives_nearly_the_same_voice_and_is_left_out_where_it_would_be_slow(monkeypatch, supported):
+    monkeypatch.setattr("cse.inference.method.has_bfloat16", lambda: supported)
     torch.manual_seed(0)
     net = ConvTasNet(channels=34, talkers=2, bottleneck=8, hidden=16, blocks=2, repeats=1)
     separator = Separator(filterbank=STFTFilterbank(channels=34, hop_size=8), backbone=net, sample_rate=RATE)
@@ -137,7 +139,7 @@ def test_bfloat16_gives_nearly_the_same_voice():
         waveforms.append(result.waveform)
     exact, quick = waveforms
     error = np.square(exact - quick).sum() / np.square(exact).sum()
-    assert 0 < error < 1e-3
+    assert (0 < error < 1e-3) if supported else error == 0
     assert quick.dtype == np.float32
 
 

@@ -24,6 +24,7 @@ from cse.cli.config import compose, plain
 from cse.errors import CseError
 from cse.evaluation.statistics import bootstrap_interval
 from cse.files import write_text
+from cse.processor import has_bfloat16
 from cse.training.datamodule import DynamicMixingData
 from cse.training.memory import keep_freed_memory
 from cse.training.mixtures import MixingConfig, Mixtures
@@ -89,7 +90,7 @@ def train(model: nn.Module, mixtures: Mixtures, *, minutes: float, learning_rate
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * shape.ratio(round(1000 * share))
         batch = mixtures.collate([mixtures[step * BATCH_SIZE + place] for place in range(BATCH_SIZE)])
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
             loss: Tensor = sum(objective.loss(model, batch).values())
         optimizer.zero_grad()
         loss.backward()

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from cse.encoders.language_model import LanguageModelFiles
 from cse.encoders.sources import MINILM, MINILM_SHA256
 from cse.history import Turn
+from cse.processor import has_bfloat16
 from cse.selection.minilm import EMBEDDING_SIZE
 
 CLEAN_SHARE = 0.25  # of the heard forms; the others have a word error rate of up to MAX_ERROR_RATE
@@ -63,7 +64,7 @@ def encode(texts: Sequence[str], folder: Path) -> np.ndarray:
     for number, path in enumerate(tqdm(paths, desc="encoding", unit="part")):
         if not path.exists():
             # half the time of float32 on a CPU that can
-            with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+            with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_bfloat16()):
                 states = tokenizer.states(network, texts[number * _PART : (number + 1) * _PART], "cpu")
             means = torch.stack([each.mean(0) for each in states])
             # a file in the making has another name: an interrupted run leaves nothing that looks complete
