@@ -9,7 +9,7 @@ from cse.extractor import Extractor
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Add --model, --transcriber, --scorer, --voice-encoder, --device and --precision."""
+    """Add --model, --transcriber, --scorer, --voice-encoder, --device, --precision and --quick."""
     group = parser.add_argument_group("models", "Nothing is downloaded unless its name begins with hf://")
     group.add_argument("--model", metavar="NAME|PATH", help="packaged name, folder, file or hf://owner/name")
     group.add_argument(
@@ -27,6 +27,10 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--precision", default="float32", choices=["float32", "bfloat16"],
         help="bfloat16 is quicker where the processor has it (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--quick", action="store_true",
+        help="take recordings apart in a single pass, not at several speeds: half the time, less exact",
     )  # fmt: skip
 
 
@@ -49,6 +53,7 @@ def load_extractor(options: argparse.Namespace) -> Extractor:
         options.model,
         device=options.device,
         precision=options.precision,
+        quick=options.quick,
         transcriber=options.transcriber,
         scorer=options.scorer,
         voice_encoder=options.voice_encoder,

@@ -56,8 +56,10 @@ class Cascade(ABC):
         self.listen_s = listen_s
 
     @abstractmethod
-    def separate(self, mixture: np.ndarray, should_stop: ShouldStop | None) -> np.ndarray:
-        """(T,) to (S, T), at their level in the mixture and in its precision."""
+    def separate(
+        self, mixture: np.ndarray, should_stop: ShouldStop | None, *, quick: bool = False
+    ) -> np.ndarray:
+        """(T,) to (S, T), at their level in the mixture and in its precision; in a single pass where `quick`."""
 
     def extract(
         self,

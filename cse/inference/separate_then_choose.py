@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -21,6 +23,7 @@ class SeparateThenChoose(Cascade):
         chooser: Tells which talker is meant, by text and by voice.
         runtime: Where and how the separator runs.
         voices: Follows talkers through long recordings; None is by correlation alone.
+        stretches: How many times as long the mixture is made before it is separated; a mean is taken over several.
         listen_s: How much of each voice the chooser gets to hear.
     """
 
@@ -33,6 +36,7 @@ class SeparateThenChoose(Cascade):
         chooser: Chooser,
         runtime: Runtime | None = None,
         voices: VoiceComparison | None = None,
+        stretches: Sequence[float] = (1.0,),
         listen_s: float = 90.0,
     ) -> None:
         super().__init__(
@@ -44,8 +48,11 @@ class SeparateThenChoose(Cascade):
         self.runtime = runtime or Runtime()
         self.separator = separator.eval().requires_grad_(False).to(self.runtime.device)
         self.voices = voices
+        self.stretches = tuple(stretches)
 
-    def separate(self, mixture: np.ndarray, should_stop: ShouldStop | None) -> np.ndarray:
+    def separate(
+        self, mixture: np.ndarray, should_stop: ShouldStop | None, *, quick: bool = False
+    ) -> np.ndarray:
         """See `Cascade.separate`."""
         wave = torch.from_numpy(mixture)
         with self.runtime.inference():
@@ -53,6 +60,7 @@ class SeparateThenChoose(Cascade):
                 self.separator,
                 wave.to(self.runtime.device),
                 tracks=TalkerTracks(voices=self.voices),
+                stretches=(1.0,) if quick else self.stretches,
                 dtype=wave.dtype,
                 should_stop=should_stop,
                 **self.runtime.windows(self.sample_rate),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from cse.models.overlapping_windows import TRAINING_PEAK, levelled, separate_windows
+from cse.models.stretches import at_stretches
 from cse.models.talker_tracks import TalkerTracks
 
 __all__ = ["TRAINING_PEAK", "match_levels", "separate_in_windows"]
@@ -23,6 +24,7 @@ def separate_in_windows(
     window: int,
     overlap: int,
     tracks: TalkerTracks | None = None,
+    stretches: Sequence[float] = (1.0,),
     dtype: torch.dtype = torch.float32,
     should_stop: Callable[[], bool] | None = None,
 ) -> Tensor:
@@ -35,6 +37,7 @@ def separate_in_windows(
         window: Samples separated at once, at most; a shorter recording is separated whole.
         overlap: Samples that neighbours share, faded into each other.
         tracks: Tells who is who; None is by correlation alone.
+        stretches: See `at_stretches`.
         dtype: Of the result, float32 or float16, which is what takes memory.
         should_stop: Asked before every window.
 
@@ -59,7 +62,7 @@ def separate_in_windows(
 
     with torch.autocast("cpu", enabled=False):
         result = separate_windows(
-            separate_arrays,
+            at_stretches(separate_arrays, stretches),
             mixture.cpu().numpy(),
             window=window,
             overlap=overlap,

@@ -44,7 +44,9 @@ class OnnxSeparateThenChoose(Cascade):
         super().__init__(chooser=chooser, sample_rate=about.sample_rate, talkers=about.talkers)
         self.network = network
 
-    def separate(self, mixture: np.ndarray, should_stop: ShouldStop | None) -> np.ndarray:
+    def separate(
+        self, mixture: np.ndarray, should_stop: ShouldStop | None, *, quick: bool = True
+    ) -> np.ndarray:
         """See `Cascade.separate`."""
         return separate_windows(
             lambda window: self.network.run(window)[0],

@@ -95,7 +95,7 @@ class WindowedSeparation:
     def _next(self, *, keep: int) -> np.ndarray:
         """Separate the last window, and give what is new of it but the last `keep` samples."""
         self._heard = self._heard[-self._window :].copy()
-        estimates = np.asarray(self._method.separate(self._heard, None), np.float32)
+        estimates = np.asarray(self._method.separate(self._heard, None, quick=True), np.float32)
         before, new = self._before, self._new
         begin = len(self._heard) - new  # where the window before ended
         if before is None:
