@@ -76,21 +76,22 @@ if run_stage 2; then
     $quick || cp "$output/scorer/next-turn-scorer"/* "$repository/cse/pretrained/next-turn-scorer/"
 fi
 
+packed() {
+    "$python" "$here/local/pack.py" --model "$output/separator/model" --card "$here/local/model_card.md" "$@"
+}
+
 if run_stage 3; then
     echo "Stage 3: calibration -> $output/calibration.json"
-    "$python" "$here/local/fit_calibration.py" --data "$data_dir" --model "$output/separator/model" \
+    mkdir -p "$output/uncalibrated"
+    packed --output "$output/uncalibrated/separator-16k"
+    "$python" "$here/local/fit_calibration.py" --data "$data_dir" --model "$output/uncalibrated/separator-16k" \
         --scorer "$output/scorer/next-turn-scorer" --output "$output/calibration.json" "${test_calibration[@]}"
 fi
-
-packed() {
-    "$python" "$here/local/pack.py" --model "$output/separator/model" --calibration "$output/calibration.json" \
-        --card "$here/local/model_card.md" "$@"
-}
 
 if run_stage 4; then
     echo "Stage 4: packing -> $output/packaged"
     mkdir -p "$output/packaged"
-    packed --output "$output/packaged/separator-16k"
+    packed --calibration "$output/calibration.json" --output "$output/packaged/separator-16k"
 fi
 
 if run_stage 5; then
@@ -101,5 +102,5 @@ fi
 
 if run_stage 6 && ! $quick; then
     echo "Stage 6: cse/pretrained"
-    packed --results "$output/evaluation/results.md" --output "$repository/cse/pretrained/separator-16k"
+    packed --calibration "$output/calibration.json" --results "$output/evaluation/results.md" --output "$repository/cse/pretrained/separator-16k"
 fi

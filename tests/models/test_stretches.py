@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from cse.checkpoint import instantiate, save_checkpoint
 from cse.errors import CheckpointError
+from cse.extractor import Extractor
+from cse.inference.separate_then_choose import SeparateThenChoose
 from cse.models.stretches import at_stretches, stretches_of
 
 RATE = 16000
@@ -67,3 +72,35 @@ def test_a_checkpoint_that_says_something_else_is_refused(wrong):
     with pytest.raises(CheckpointError, match="tiny: got stretches .*expected a list of one to 4 factors"):
         stretches_of({"stretches": wrong}, "tiny")
     assert stretches_of({}, "tiny") == (1.0,)
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """A folder with a separator that asks for two speeds."""
+    monkeypatch.setattr(
+        "cse.extractor._chooser", lambda **_: SimpleNamespace(voice_comparison=lambda _: None)
+    )
+    config = {
+        "_target_": "cse.models.separator.Separator",
+        "sample_rate": RATE,
+        "filterbank": {"_target_": "cse.models.filterbanks.STFTFilterbank", "channels": 34, "hop_size": 8},
+        "backbone": {
+            "_target_": "cse.models.backbones.conv_tasnet.ConvTasNet",
+            "channels": 34, "talkers": 2, "bottleneck": 2, "hidden": 2, "blocks": 1, "repeats": 1,
+        },
+    }  # fmt: skip
+    state = instantiate(config).state_dict()
+    save_checkpoint(tmp_path / "m", {"name": "m", "model": config, "stretches": [1.0, 1.25]}, state, "# m")
+    return tmp_path / "m"
+
+
+def test_the_checkpoint_says_at_which_speeds_and_quick_leaves_them_out(tiny):
+    heard = []
+    for quick in (False, True):
+        method = Extractor.from_pretrained(tiny, quick=quick).method
+        assert isinstance(method, SeparateThenChoose)
+        method.separator.register_forward_pre_hook(lambda _, inputs: heard.append(inputs[0].shape[-1]))
+        assert method.separate(LOW + HIGH, None).shape == (2, len(LOW))
+        if not quick:
+            assert method.separate(LOW + HIGH, None, quick=True).shape == (2, len(LOW)), "a stream's way"
+    assert heard == [2 * RATE, round(2.5 * RATE), 2 * RATE, 2 * RATE]

@@ -15,7 +15,13 @@ NOT_MEASURED = "Not measured yet: `egs/packaged/local/evaluate.sh` writes this t
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="checkpoint folder of `cse train`")
-    parser.add_argument("--calibration", type=Path, required=True, help="JSON of fit_calibration.py")
+    parser.add_argument(
+        "--calibration", type=Path, help="JSON of fit_calibration.py, which needs a packed model first"
+    )
+    parser.add_argument(
+        "--stretches", type=float, nargs="+", default=[1.0, 1.1],
+        help="how many times as long a mixture is made; estimates are the mean over all (%(default)s)",
+    )  # fmt: skip
     parser.add_argument(
         "--card", type=Path, required=True, help="model card with {parameters} and {results} in it"
     )
@@ -30,8 +36,10 @@ def main() -> None:
     config = {
         **checkpoint.config,
         "name": options.output.name,
-        "calibration": json.loads(options.calibration.read_text(encoding="utf-8")),
+        "stretches": options.stretches,
     }
+    if options.calibration:
+        config["calibration"] = json.loads(options.calibration.read_text(encoding="utf-8"))
     config.pop("sha256", None)  # of the weights; written anew
     # half the size; what is lost is 60 dB below the estimates
     state = {
