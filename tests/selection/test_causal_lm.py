@@ -66,9 +66,11 @@ def test_turns_without_names_are_lines(scorer: CausalLMScorer, tiny_llama: Path)
 def test_a_score_does_not_depend_on_the_other_candidates(scorer: CausalLMScorer) -> None:
     alone = scorer.score(HISTORY, ["we"])[0]
     texts = ["the station where we shall meet", "we", "where"]
-    np.testing.assert_allclose(scorer.score(HISTORY, texts)[1], alone, atol=1e-6)
+    # products of other sizes take other kernels, which round differently on some processors
+    rounding = {"rtol": 1e-5, "atol": 1e-6}
+    np.testing.assert_allclose(scorer.score(HISTORY, texts)[1], alone, **rounding)
     np.testing.assert_allclose(
-        scorer.score(HISTORY, texts[::-1]), scorer.score(HISTORY, texts)[::-1], atol=1e-6
+        scorer.score(HISTORY, texts[::-1]), scorer.score(HISTORY, texts)[::-1], **rounding
     )
 
 

@@ -4,6 +4,7 @@
 #   0  evaluation sets: split dev of the data's talkers, and DailyTalk     -> OUTPUT/sets
 #   1  every run of `cse evaluate`, with reports for three of them         -> OUTPUT/RUN.json, OUTPUT/reports
 #   2  the table, with 95 % intervals and the commands                     -> OUTPUT/results.md
+#      and how separation depends on the pitch of the voices
 #
 # What is there already is not made again; a run is made again when the model is newer than it.
 set -euo pipefail
@@ -95,6 +96,7 @@ if run_stage 1; then
     by_text=(--cues history --history-turns 2)
     by_both=(--cues history,enrollment --history-turns 2)
     measured two-talkers two-talkers/enrolled.jsonl --cues enrollment --report "$output/reports/two-talkers"
+    measured two-talkers-quick two-talkers/enrolled.jsonl --cues enrollment --quick
     measured two-talkers-8k two-talkers-8k/enrolled.jsonl --cues enrollment
     measured three-talkers three-talkers/enrolled.jsonl --cues enrollment
     measured one-talker two-talkers/alone.jsonl --cues enrollment
@@ -113,4 +115,11 @@ fi
 if run_stage 2; then
     echo "Stage 2: table -> $output/results.md"
     "$python" "$here/table.py" "$output" --pretrained "$repository/cse/pretrained" --output "$output/results.md"
+    {
+        echo $'\nThe first row, by how far the two voices are apart in pitch:\n'
+        "$python" "$here/separation_by_pitch.py" "$sets/two-talkers/enrolled.jsonl" "$output/two-talkers.json"
+        echo $'\n```bash'
+        echo "python egs/packaged/local/separation_by_pitch.py OUTPUT/sets/two-talkers/enrolled.jsonl OUTPUT/two-talkers.json"
+        echo '```'
+    } >> "$output/results.md"
 fi
