@@ -84,7 +84,7 @@ class Extractor:
             precision: Of the separation or extraction: "float32", or "bfloat16", which is quicker where the processor
                 has it and the same as "float32" where not.
             quick: Take the recording apart in a single pass, where the model's checkpoint asks for a mean over several
-                speeds: in 0.6 of the time, and less exactly.
+                speeds: in half the time, and less exactly.
             transcriber: "moonshine", "pocketsphinx", folder or `hf://` name of a Whisper model, or an object; None is
                 the first of the two that is installed.
             scorer: Folder or `hf://` name of a causal language model, or an object; None is

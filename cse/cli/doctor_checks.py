@@ -170,13 +170,12 @@ def check_processor() -> Iterator[Finding]:
         found=f"{threads} of {cores} cores",
         advice="unset OMP_NUM_THREADS, or set it to the number of cores" if fewer else None,
     )
+    bfloat16 = has_bfloat16()
     yield Finding(
         name="bfloat16",
-        status="better" if has_bfloat16() else "note",
-        found="this processor has it"
-        if has_bfloat16()
-        else "this processor does not have it: float32 is taken",
-        advice="--precision bfloat16 is quicker" if has_bfloat16() else None,
+        status="better" if bfloat16 else "note",
+        found="this processor has it" if bfloat16 else "this processor does not have it: float32 is taken",
+        advice="--precision bfloat16 is quicker" if bfloat16 else None,
     )
     if torch.cuda.is_available():
         names = ", ".join(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))

@@ -30,7 +30,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--quick", action="store_true",
-        help="take recordings apart in a single pass, not at several speeds: 0.6 of the time, less exact",
+        help="take recordings apart in a single pass, not at several speeds: half the time, less exact",
     )  # fmt: skip
 
 

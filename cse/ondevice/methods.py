@@ -45,9 +45,9 @@ class OnnxSeparateThenChoose(Cascade):
         self.network = network
 
     def separate(
-        self, mixture: np.ndarray, should_stop: ShouldStop | None, *, quick: bool = True
+        self, mixture: np.ndarray, should_stop: ShouldStop | None, *, quick: bool = False
     ) -> np.ndarray:
-        """See `Cascade.separate`."""
+        """See `Cascade.separate`; always in a single pass, since devices are slow."""
         return separate_windows(
             lambda window: self.network.run(window)[0],
             mixture,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cse.checkpoint import load_checkpoint, save_checkpoint
 from cse.errors import CseError
+from cse.models.stretches import stretches_of
 
 NOT_MEASURED = "Not measured yet: `egs/packaged/local/evaluate.sh` writes this table."
 
@@ -36,7 +37,7 @@ def main() -> None:
     config = {
         **checkpoint.config,
         "name": options.output.name,
-        "stretches": options.stretches,
+        "stretches": stretches_of({"stretches": options.stretches}, "--stretches"),
     }
     if options.calibration:
         config["calibration"] = json.loads(options.calibration.read_text(encoding="utf-8"))

@@ -55,7 +55,11 @@ def main() -> None:
     parser.add_argument("manifest", type=Path, help="mixtures of two talkers with their targets")
     parser.add_argument("result", type=Path, help="JSON of `cse evaluate` on it")
     options = parser.parse_args()
-    mixtures = [one for one in read_mixtures(options.manifest) if one.target is not None]
+    if not options.result.is_file():
+        parser.error(
+            f"{options.result}: not there; make it with `cse evaluate --manifest {options.manifest} --json …`"
+        )
+    mixtures = [one for one in read_mixtures(options.manifest) if one.target is not None and one.interferers]
     items = json.loads(options.result.read_text(encoding="utf-8"))["per_item"]
     print(markdown_table(["semitones apart", "n", "separation"], list(rows(distances(mixtures), items))))
 
