@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -15,14 +14,13 @@ from torch.nn import functional as F
 from torch.utils.data import default_collate
 
 from cse.errors import ConfigError
+from cse.training.casting import Casting
 from cse.training.mixer import Mixer
 from cse.training.mixture_data import LEAST_SEGMENT_S
 from cse.training.mixture_set import MixtureSet
-from cse.training.pitch import Pitches
 from cse.training.reverberation import BankRooms, NoiseRooms, Rooms, Wanted
 from cse.training.waveform_cache import WaveformCache
 from simulate.bank import RirBank, Split
-from simulate.casting import chance, check_speakers
 from simulate.channel import Channel, ChannelConfig
 from simulate.checks import check_least, check_share
 from simulate.rooms import check_range
@@ -35,6 +33,9 @@ class MixingConfig(ChannelConfig):
     Attributes:
         talkers: Talkers in a mixture, S.
         count_weights: How often 1, 2, … S of them talk, relative to each other; the others are silent. Empty: all do.
+        one_corpus_probability: Share of mixtures whose talkers are all of one corpus (`corpus` in the manifest), which
+            one in proportion to its length. Talkers of two corpora differ in microphone and room, which two people in
+            one recording have in common.
         close_pitch_probability: Share of mixtures in which each further voice is the nearest of eight to the first in
             pitch. These are separated worst, and are a small part of what is drawn at random.
         segment_s: Length of a mixture in seconds.
@@ -64,6 +65,7 @@ class MixingConfig(ChannelConfig):
 
     talkers: int
     count_weights: tuple[float, ...] = ()
+    one_corpus_probability: float = 0.0
     close_pitch_probability: float = 0.0
     segment_s: float = 3.0
     padded: bool = True
@@ -161,6 +163,7 @@ class MixingConfig(ChannelConfig):
             speeds=(1.0,),
             shift_probability=0.0,
             cut_probability=0.0,
+            one_corpus_probability=0.0,
             close_pitch_probability=0.0,
             bank_split="dev",
         )
@@ -205,7 +208,7 @@ class DynamicMixtures(Mixtures):
         noise: Decoded ambient noise, needed where `config.noise_probability` is above 0.
 
     Raises:
-        ManifestError: If there are fewer speakers than talkers in a mixture.
+        ManifestError: See `Casting`.
     """
 
     def __init__(
@@ -218,16 +221,15 @@ class DynamicMixtures(Mixtures):
         noise: WaveformCache | None = None,
     ) -> None:
         super().__init__(mixer=Mixer(speech=speech, noise=noise, config=config), seed=seed, length=length)
-        by_speaker: dict[str, list[int]] = defaultdict(list)
-        for index, utterance in enumerate(speech.utterances):
-            by_speaker[utterance.speaker].append(index)
-        check_speakers(len(by_speaker), config.talkers)
         self._talkers = config.talkers
         weights = np.array(config.count_weights)
         self._counts = weights / weights.sum() if len(weights) else None
-        self._speakers = list(by_speaker.values())
-        self._close_pitch = config.close_pitch_probability
-        self._pitches = Pitches(speech)
+        self._casting = Casting(
+            speech,
+            talkers=config.talkers,
+            one_corpus=config.one_corpus_probability,
+            close_pitch=config.close_pitch_probability,
+        )
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         """`mixture` (T,) and `talkers` (S, T) float32 at the cache's rate, talkers as wanted, at their level in it.
@@ -238,25 +240,11 @@ class DynamicMixtures(Mixtures):
         count = self._talkers
         if self._counts is not None:
             count = 1 + int(rng.choice(self._talkers, p=self._counts))
-        close = count > 1 and chance(self._close_pitch, rng)
-        mixed = self._mixer.mixture(self._close(count, rng) if close else self._any(count, rng), rng)
+        mixed = self._mixer.mixture(self._casting.draw(count, rng), rng)
         talkers = F.pad(torch.from_numpy(mixed.talkers), (0, 0, 0, self._talkers - count))
         return {"mixture": torch.from_numpy(mixed.mixture), "talkers": talkers}
 
-    def _any(self, count: int, rng: np.random.Generator) -> list[list[int]]:
-        """The utterances of different speakers."""
-        return [self._speakers[speaker] for speaker in rng.choice(len(self._speakers), count, replace=False)]
 
-    def _close(self, count: int, rng: np.random.Generator) -> list[list[int]]:
-        """One utterance of each of some speakers, all of nearly one pitch."""
-        most = min(len(self._speakers), 1 + _CLOSEST_OF * (count - 1))
-        speakers = rng.choice(len(self._speakers), most, replace=False)
-        first, *others = [int(rng.choice(self._speakers[speaker])) for speaker in speakers]
-        others.sort(key=lambda other: self._pitches.distance(first, other))
-        return [[utterance] for utterance in (first, *others[: count - 1])]
-
-
-_CLOSEST_OF = 8
 _SOUND = ("mixture", "talkers")
 
 
