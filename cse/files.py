@@ -73,3 +73,34 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """
     with atomic_write(path) as beside:
         beside.write_text(text, encoding="utf-8", newline="")
+
+
+def replace_folder(made: Path, target: Path) -> None:
+    """Move a finished folder to where another one may be; that one goes last, or comes back.
+
+    Args:
+        made: Beside `target`, in one file system with it.
+        target: Where to; what is there is lost, so look first.
+
+    Raises:
+        OSError: One of them cannot be moved; `target` is as it was.
+
+    Example:
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("new", "old"):
+        ...     (folder / name).mkdir()
+        ...     _ = (folder / name / "note.txt").write_text(name)
+        >>> replace_folder(folder / "new", folder / "old")
+        >>> [(path.relative_to(folder).as_posix(), path.read_text()) for path in folder.rglob("*.txt")]
+        [('old/note.txt', 'new')]
+    """
+    aside = target.parent / f".cse-{secrets.token_hex(6)}-old"
+    if target.exists():
+        os.rename(target, aside)
+    try:
+        os.rename(made, target)
+    except OSError:
+        if aside.exists():
+            os.rename(aside, target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from cse.chat.context import Context, build_context
 from cse.chat.message import ChatMessage
-from cse.chat.reading import parse_history, read_context, read_history, turns_of
+from cse.chat.reading import context_of, parse_history, read_context, read_history, turns_of
 from cse.chat.sniffing import ChatExport, open_chat, open_chat_text
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "ChatMessage",
     "Context",
     "build_context",
+    "context_of",
     "open_chat",
     "open_chat_text",
     "parse_history",

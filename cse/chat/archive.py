@@ -1,14 +1,14 @@
 """Text files inside a ZIP, as phones export chats: nothing is unpacked to disk, and nothing beyond the limits.
 
 The names of members are only looked up, never used as paths. Refused are members that lead elsewhere (`../`, absolute
-paths, links), encrypted ones, those that unpack to more than 4 GiB or to two hundred times their size, and ZIPs
-with more than 200,000 members.
+paths, links), encrypted ones, those that unpack to more than 4 GiB or to two hundred times their size, those packed
+otherwise than phones do (of bzip2 and LZMA, `zipfile` unpacks more than it is asked for), and ZIPs with more than
+200,000 members.
 """
 
 from __future__ import annotations
 
 import io
-import lzma
 import struct
 import zipfile
 import zlib
@@ -21,19 +21,20 @@ from cse.chat.source import TextFile
 from cse.errors import HistoryError
 
 _END = b"PK\x05\x06"
+_END64 = b"PK\x06\x06"
 _END64_LOCATOR = b"PK\x06\x07"
+_RECORD64_BYTES = 56
 _MAX_DIRECTORY_BYTES = 64 * 2**20
+_OTHER_PACKING = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "LZMA"}
 _SMALL = 10 * 2**20  # ratios are not looked at below this
 _BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
-    lzma.LZMAError,
     EOFError,
-    NotImplementedError,  # packed in a way that nobody knows
+    NotImplementedError,  # a later version of the format
     RuntimeError,  # encrypted
     ValueError,
     struct.error,
-    MemoryError,  # LZMA says itself how much it wants
 )
 
 
@@ -54,6 +55,7 @@ def text_members(archive: TextFile) -> list[TextFile]:
     wanted = [info for info in infos if info.filename.lower().endswith((".txt", ".json"))]
     for info in wanted:
         _check_size(info.file_size, info.compress_size, encrypted=bool(info.flag_bits & 1))
+        _check_packing(info.compress_type)
     _check_size(sum(info.file_size for info in wanted), sum(info.compress_size for info in wanted))
     return [
         TextFile(archive.name, _opener(archive.open, info.filename), info.filename)
@@ -106,11 +108,16 @@ def _check_directory(stream: BinaryIO) -> None:
     members, bytes_ = struct.unpack_from("<HL", tail, end + 10)
     locator = end - 20
     if locator >= 0 and tail[locator : locator + 4] == _END64_LOCATOR:
-        stream.seek(struct.unpack_from("<Q", tail, locator + 8)[0] % max(size, 1))
-        record = stream.read(56)
-        if len(record) < 56:
-            raise HistoryError("got a damaged ZIP, expected a whole one; export the chat again")
-        members, bytes_ = struct.unpack_from("<QQ", record, 32)
+        # some readers look where the locator points, and `zipfile` right before it: neither may find too many
+        pointed_at = struct.unpack_from("<Q", tail, locator + 8)[0] % max(size, 1)
+        for place in (pointed_at, max(0, size - len(tail) + locator - _RECORD64_BYTES)):
+            stream.seek(place)
+            record = stream.read(_RECORD64_BYTES)
+            if len(record) < _RECORD64_BYTES:
+                raise HistoryError("got a damaged ZIP, expected a whole one; export the chat again")
+            if record.startswith(_END64):
+                found = struct.unpack_from("<QQ", record, 32)
+                members, bytes_ = max(members, found[0]), max(bytes_, found[1])
     if members > limits.MAX_MEMBERS or bytes_ > _MAX_DIRECTORY_BYTES:
         raise HistoryError(f"got a ZIP of {members} files, expected at most {limits.MAX_MEMBERS}")
     stream.seek(0)
@@ -122,6 +129,14 @@ def _check_name(info: zipfile.ZipInfo) -> None:
     if link or ".." in parts or parts[0] == "" or parts[0].endswith(":"):
         raise HistoryError(
             "got a ZIP with a path that leads out of it, expected plain files; export the chat again"
+        )
+
+
+def _check_packing(kind: int) -> None:
+    if kind not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise HistoryError(
+            f"got a ZIP packed by {_OTHER_PACKING.get(kind, 'an unknown method')}, expected deflate, as phones use; "
+            "unpack it first"
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from cse.chat.context import Context, build_context
 from cse.chat.message import ChatMessage
-from cse.chat.sniffing import open_chat, open_chat_text
+from cse.chat.sniffing import ChatExport, open_chat, open_chat_text
 from cse.errors import HistoryError
 from cse.history import Turn, check_history
 
@@ -35,7 +35,13 @@ def read_context(
     Raises:
         HistoryError: The file cannot be used, or the note or the chat is not in it.
     """
-    export = open_chat(source)
+    return context_of(open_chat(source), at=at, audio=audio, chat=chat)
+
+
+def context_of(
+    export: ChatExport, *, at: str | None = None, audio: str | None = None, chat: str | None = None
+) -> Context:
+    """Read the turns before a voice note from a chat that is open; see `read_context`."""
     try:
         return build_context(export.messages(), at=at, audio=audio, chat=chat)
     except HistoryError as error:

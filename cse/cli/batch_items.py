@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cse.chat import open_chat, read_context
+from cse.chat import context_of, open_chat
 from cse.cli.outputs import check_no_input
 from cse.errors import ConfigError, InvalidAudioError
 from cse.history import Turn
@@ -112,11 +112,16 @@ def _inputs(audio: str, history: str | None, items: Iterable[BatchItem]) -> Iter
 
 
 def _recordings(folder: Path) -> list[Path]:
-    found = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file() and not path.name.startswith(".")
-    )
+    try:
+        found = sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file() and not path.name.startswith(".")
+        )
+    except OSError as error:
+        raise InvalidAudioError(
+            f"{folder}: cannot read: {error.strerror}; expected a folder of recordings"
+        ) from error
     if not found:
         raise InvalidAudioError(
             f"{folder}: got a folder without recordings, expected files that end in one of "
@@ -127,8 +132,14 @@ def _recordings(folder: Path) -> list[Path]:
 
 def _shared(history: str, chat: str | None) -> tuple[Turn, ...] | Path:
     """Turns for all recordings, or the chat export in which each has its own."""
-    if history == "-" or open_chat(history).format in ("text", "turns"):
-        return tuple(read_context(history, chat=chat).turns)
+    export = open_chat(history)
+    if export.format in ("text", "turns"):
+        return tuple(context_of(export, chat=chat).turns)
+    if not os.path.isfile(history):  # standard input too
+        raise ConfigError(
+            f"--history {history}: got a chat of {export.format} that can be read only once, expected a file: each "
+            "recording has other turns of it"
+        )
     return Path(history)
 
 

@@ -48,6 +48,7 @@ def extract_batch(options: argparse.Namespace) -> int:
                 for name in ("transcriber", "scorer", "voice_encoder")
             },
             "precision": options.precision,
+            "quick": options.quick,
         },
         target=options.target,
         on_absent=options.on_absent,

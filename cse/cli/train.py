@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cse.checkpoint import instantiate
+from cse.checkpoint import TRAINING_PARTS, instantiate
 from cse.cli.config import call, compose, plain, usage
 from cse.errors import ConfigError, MissingExtraError
 
@@ -49,7 +49,9 @@ def main(argv: list[str]) -> int:
         )
     if getattr(model, "text_cue", None) is not None:
         model.text_cue.cache_dir = Path(options["data"]["cache_dir"]) / "text"
-    system = TrainingSystem(model=model, objective=instantiate(options["objective"]), optimizer=optimizer)
+    system = TrainingSystem(
+        model=model, objective=instantiate(options["objective"], parts=TRAINING_PARTS), optimizer=optimizer
+    )
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
         claim_run(
             output,
@@ -88,11 +90,13 @@ def _data(options: Mapping[str, Any], schema: Mapping[str, Callable[..., Any]]) 
     """What the config names, `DynamicMixingData` if it names nothing."""
     mixing_options = dict(options["mixing"])
     # the classes themselves, because `call` brings the options into the types of their signatures
-    mixing_class = instantiate({"_target_": mixing_options.pop("_target_"), "_partial_": True}).func
+    mixing_class = instantiate(
+        {"_target_": mixing_options.pop("_target_"), "_partial_": True}, parts=TRAINING_PARTS
+    ).func
     mixing = call(mixing_class, mixing_options, "data.mixing")
     data_class = schema["data"]
     if target := options.get("_target_"):
-        data_class = instantiate({"_target_": target, "_partial_": True}).func
+        data_class = instantiate({"_target_": target, "_partial_": True}, parts=TRAINING_PARTS).func
     others = {key: value for key, value in options.items() if key not in ("_target_", "mixing")}
     data: MixtureData = call(data_class, {**others, "mixing": mixing}, "data")
     return data

@@ -6,19 +6,20 @@ import gzip
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from cse.errors import ConfigError, CseError
+from cse.files import replace_folder
 from cse.ondevice.description import Description, Precision
-from cse.ondevice.web_runtime import MODULE, VERSION, fetch_runtime
+from cse.ondevice.web_runtime import DESCRIPTION, MODULE, VERSION, fetch_runtime
 
 FILES = Path(__file__).parent / "browser_files"
 """Where `cse export browser` writes, and the service looks, unless told otherwise."""
 
 MANIFEST = "manifest.json"
+RUNTIME_SUFFIXES = (".mjs", ".wasm")
 _FORMAT = 1
 
 
@@ -52,14 +53,12 @@ def export_browser(
         export_onnx,
     )  # here, since the service only wants to know where the files are
 
-    target = Path(folder)
-    if (
-        target.exists()
-        and not (target / MANIFEST).is_file()
-        and (not target.is_dir() or any(target.iterdir()))
-    ):
-        raise ConfigError(f"{target}: holds something else, expected no folder, or one of cse export browser")
+    target = Path(os.path.realpath(folder))  # a link stays, and "." has a name
     try:
+        if target.exists() and not _is_ours(target):
+            raise ConfigError(
+                f"{folder}: holds something else, expected no folder, or one of cse export browser"
+            )
         with tempfile.TemporaryDirectory(prefix=".cse-", dir=target.parent) as name:
             made = Path(name) / "files"
             made.mkdir()
@@ -73,14 +72,30 @@ def export_browser(
             for file in list(made.iterdir()):
                 _compress(file)
             (made / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-            if target.exists():
-                shutil.rmtree(target)
-            made.rename(target)
+            replace_folder(made, target)
     except OSError as error:
         raise CseError(
-            f"{target}: cannot write: {error.strerror}; name a folder beside which you may write"
+            f"{folder}: cannot write: {error.strerror}; name a folder beside which you may write"
         ) from error
     return manifest
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether there is nothing in a folder but what an earlier export wrote; web apps have a manifest.json too."""
+    if not folder.is_dir():
+        return False
+    names = {path.name for path in folder.iterdir()}
+    if not names:
+        return True
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        written = {MANIFEST, DESCRIPTION, manifest["model"]["file"], manifest["runtime"]["file"]}
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return False
+    return all(
+        name.removesuffix(".gz") in written or name.removesuffix(".gz").endswith(RUNTIME_SUFFIXES)
+        for name in names
+    )
 
 
 def _manifest(folder: Path, description: Description) -> dict[str, Any]:
@@ -99,7 +114,7 @@ def _manifest(folder: Path, description: Description) -> dict[str, Any]:
             **_file(folder / MODULE),
             "version": VERSION,
             "bytes": sum(
-                _file(file)["bytes"] for file in folder.iterdir() if file.suffix in (".mjs", ".wasm")
+                _file(file)["bytes"] for file in folder.iterdir() if file.suffix in RUNTIME_SUFFIXES
             ),
         },
     }

@@ -20,8 +20,10 @@ INTEGRITY = "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3j
 MODULE = "ort.wasm.bundle.min.mjs"
 """For processors only: the packages for GPUs are twice as large."""
 
+DESCRIPTION = "package.json"
+
 _FILES = {f"package/dist/{MODULE}": MODULE} | {
-    f"package/{path}": Path(path).name for path in ("dist/ort-wasm-simd-threaded.wasm", "package.json")
+    f"package/{path}": Path(path).name for path in ("dist/ort-wasm-simd-threaded.wasm", DESCRIPTION)
 }
 _LIMIT_S = 600.0
 

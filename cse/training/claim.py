@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from cse.checkpoint import instantiate, load_checkpoint
+from cse.checkpoint import TRAINING_PARTS, instantiate, load_checkpoint
 from cse.errors import CheckpointError
 from simulate.settings import claim_folder
 
@@ -121,7 +121,7 @@ def _complete(config: Any) -> Any:
     values = {key: _complete(value) for key, value in config.items()}
     if "_target_" not in config:
         return values
-    built = instantiate({"_target_": config["_target_"], "_partial_": True}).func
+    built = instantiate({"_target_": config["_target_"], "_partial_": True}, parts=TRAINING_PARTS).func
     parameters = inspect.signature(built).parameters.values()
     return {**{one.name: one.default for one in parameters if one.default is not one.empty}, **values}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import io
 import json
 import os
 from functools import partial
@@ -16,9 +18,10 @@ from cse.cli import extract_batch, main
 from cse.cli.batch_items import BatchItem, items_of
 from cse.cli.batch_work import ExtractOne, Failed
 from cse.cli.extract_batch import run_batch
+from cse.cli.models import add_model_options
 from cse.engines.pool import Pool
 from cse.engines.serial import Serial
-from cse.errors import CheckpointError, ConfigError
+from cse.errors import CheckpointError, ConfigError, InvalidAudioError
 from cse.extractor import Extractor
 from cse.testing.models import told_extractor
 from cse.testing.work import PassingOn
@@ -334,6 +337,59 @@ def test_a_name_that_is_no_text_stops_nothing(capsys, notes, tmp_path, loads):
     assert len(loads) == 1, "the second time it was done"
 
 
+# ---- one history for all
+
+
+EXPORT = "".join(
+    f"[01.03.24, 14:0{minute}:00] {line}\n"
+    for minute, line in enumerate(
+        (
+            "Ana: Where?",
+            "Ben: \u200e<attached: a.wav>",
+            "Ana: After a",
+            "Ben: \u200e<attached: b.flac>",
+            "Ana: After b",
+        )
+    )
+)
+
+
+def test_a_chat_export_has_other_turns_for_each_recording(notes, tmp_path):
+    (tmp_path / "chat.txt").write_text(EXPORT)
+    items = items_of(str(notes), tmp_path / "out", history=str(tmp_path / "chat.txt"))
+    assert {item.history for item in items} == {tmp_path / "chat.txt"}
+
+
+@pytest.mark.parametrize("place", ["-", "pipe"])
+@pytest.mark.parametrize(
+    ("chat", "turns"), [("Ana: Hi\nBen: Hello\n", 2), (EXPORT, None)], ids=["text", "export"]
+)
+def test_what_can_be_read_once_is(notes, tmp_path, monkeypatch, place, chat, turns):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(chat.encode())))
+    reading, writing = os.pipe()
+    os.write(writing, chat.encode())
+    os.close(writing)
+    history = place if place == "-" else f"/dev/fd/{reading}"
+    try:
+        if turns is None:  # each recording would need it again
+            with pytest.raises(ConfigError, match="whatsapp that can be read only once, expected a file"):
+                items_of(str(notes), tmp_path / "out", history=history)
+        else:
+            items = items_of(str(notes), tmp_path / "out", history=history)
+            assert [len(item.history) for item in items] == [turns] * 4
+    finally:
+        os.close(reading)
+
+
+def test_a_folder_that_cannot_be_read_is_one_line(notes, tmp_path, monkeypatch):
+    def iterdir(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    with pytest.raises(InvalidAudioError, match="notes: cannot read: Permission denied"):
+        items_of(str(notes), tmp_path / "out")
+
+
 # ---- which model
 
 
@@ -352,3 +408,27 @@ def test_another_model_or_version_makes_results_anew(capsys, notes, tmp_path, lo
     loads.clear()
     assert run(capsys, *options, "--model", "separator-2spk-16k")[0] == 0
     assert loads == [], "the default by its name has the same weights"
+
+
+def test_every_option_of_the_model_but_where_it_runs_is_part_of_a_result(
+    capsys, notes, tmp_path, loads, monkeypatch
+):
+    """What is done again with another option must not be taken for done."""
+    parser = argparse.ArgumentParser()
+    add_model_options(parser)
+    options = {action.dest for action in parser._actions} - {"help", "device"}
+    seen: dict[str, object] = {}
+    monkeypatch.setattr(extract_batch, "run_batch", lambda _, work, __: seen.update(work._options) or [])
+    run(capsys, notes, "-o", tmp_path / "out")
+    assert options == {"model", "transcriber", "scorer", "voice_encoder", "precision", "quick"}
+    assert options <= set(seen)
+
+
+@pytest.mark.usefixtures("loads")
+def test_quick_voices_are_made_anew_when_better_ones_are_asked_for(capsys, notes, tmp_path, loads):
+    options = [notes, "-o", tmp_path / "out", "--history", notes / "a.txt"]
+    (notes / "d.ogg").unlink()
+    for quick in (["--quick"], []):
+        loads.clear()
+        assert run(capsys, *options, *quick)[0] == 0
+        assert len(loads) == 1

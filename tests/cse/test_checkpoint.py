@@ -15,6 +15,7 @@ import torch
 from cse import checkpoint
 from cse.checkpoint import (
     DEFAULT_MODEL,
+    TRAINING_PARTS,
     instantiate,
     load_checkpoint,
     load_state,
@@ -22,11 +23,12 @@ from cse.checkpoint import (
     save_checkpoint,
 )
 from cse.errors import CheckpointError, CseError
+from cse.extractor import Extractor
 from cse.history import Turn
 
 CONFIG: dict[str, Any] = {
     "name": "tiny",
-    "model": {"_target_": "cse.history.Turn", "text": "any class of cse will do", "speaker": "Ana"},
+    "model": {"_target_": "cse.history.Turn", "text": "any part of a model will do", "speaker": "Ana"},
     "training": {"steps": 3, "data": "made up"},
 }
 CARD = "# tiny\n\nTrained on nothing. Licence: Apache-2.0. ü\n"
@@ -88,7 +90,7 @@ def test_what_was_saved_comes_back(saved: Path) -> None:
         assert loaded.state[name].dtype == tensor.dtype
         assert not loaded.state[name].requires_grad
         torch.testing.assert_close(loaded.state[name], tensor.detach())
-    assert instantiate(loaded.config["model"]) == Turn("any class of cse will do", "Ana")
+    assert instantiate(loaded.config["model"]) == Turn("any part of a model will do", "Ana")
 
 
 def test_a_loaded_config_can_be_saved_again(saved: Path, tmp_path: Path) -> None:
@@ -399,12 +401,32 @@ def test_instantiate_does_not_change_the_config() -> None:
         "cse.checkpoint.Path", "cse.history.check_history", "cse.files.write_text", "cse.history.Turn.__class__",
         "cse.history.__builtins__", "cse.history._fields", "cse.absent.Model", "cse.history.Absent",
         "cse..history.Turn", ".cse.history.Turn", "cse.history.Turn ", "", "cse.history.DEFAULT", None, 5, ["cse"],
-        "cse.checkpoint.MAX", "cse.checkpoint.TYPE_CHECKING",
+        "cse.checkpoint.MAX", "cse.checkpoint.TYPE_CHECKING", "cse.checkpoint.Checkpoint", "cse.modelsx.Separator",
+        "cse.encoders.disk_cache.DiskCache", "cse.training.objectives.separation.Separation", "cse.models.models.Path",
     ],
 )  # fmt: skip
-def test_only_classes_of_cse_are_built(target: Any) -> None:
+def test_only_parts_of_models_are_built(target: Any) -> None:
     with pytest.raises(CheckpointError, match=r"^_target_: got "):
         instantiate({"_target_": target, "text": "x"})
+
+
+def test_a_checkpoint_starts_no_program(tmp_path: Path) -> None:
+    """The package's own helper for tests starts Python with what it is told."""
+    made = tmp_path / "made"
+    config = {
+        "_target_": "cse.testing.running_process.RunningProcess",
+        "module": "timeit",
+        "argument": f"import os; os.mkdir({str(made)!r})",
+    }
+    save_checkpoint(tmp_path / "model", {"model": config}, {}, CARD)
+    with pytest.raises(CheckpointError, match="no part of a model"):
+        Extractor.from_pretrained(tmp_path / "model")
+    assert not made.exists()
+
+
+def test_a_training_may_name_what_a_model_may_not() -> None:
+    config = {"_target_": "cse.training.objectives.separation.Separation"}
+    assert type(instantiate(config, parts=TRAINING_PARTS)).__name__ == "Separation"
 
 
 @pytest.mark.parametrize(

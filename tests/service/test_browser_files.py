@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import json
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -51,11 +52,11 @@ def folder(package, tmp_path_factory) -> Path:
         patch.setattr(fetch_runtime, "__kwdefaults__", {"package": None, "integrity": package[1]})
         arguments = ["export", "browser", "separator-2spk-16k", "--precision", "float16"]
         assert main([*arguments, "-o", str(path), "--runtime", str(package[0])]) == 0
-        (path / "old").touch()
+        (path / "old.wasm").touch()
         assert main([*arguments, "-o", str(path), "--runtime", str(package[0])]) == 0, (
             "an older one is replaced"
         )
-    assert not (path / "old").exists()
+    assert not (path / "old.wasm").exists()
     return path
 
 
@@ -127,11 +128,39 @@ def test_without_npm_it_says_what_to_do(tmp_path, monkeypatch):
         fetch_runtime(tmp_path)
 
 
-def test_a_folder_with_something_else_is_left_alone(tmp_path):
-    (tmp_path / "letter.txt").write_text("Dear")
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"letter.txt": "Dear"},
+        {MANIFEST: '{"name": "a web app", "icons": []}', "index.html": "<p>"},
+        {MANIFEST: "no JSON"},
+        {
+            MANIFEST: '{"model": {"file": "a.onnx"}, "runtime": {"file": "b.mjs"}}',
+            "a.onnx": "",
+            "letter.txt": "Dear",
+        },
+    ],
+    ids=["no manifest", "a web app", "no JSON", "more than was exported"],
+)
+def test_a_folder_with_something_else_is_left_alone(tmp_path, files):
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
     with pytest.raises(ConfigError, match="holds something else"):
         export_browser("separator-2spk-16k", tmp_path, precision="int8")
-    assert [file.name for file in tmp_path.iterdir()] == ["letter.txt"]
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == files
+
+
+def test_a_link_to_an_older_folder_stays_a_link(folder, package, tmp_path):
+    shutil.copytree(folder, tmp_path / "files")
+    (tmp_path / "link").symlink_to("files")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fetch_runtime, "__kwdefaults__", {"package": None, "integrity": package[1]})
+        for place in (tmp_path / "link", "."):
+            patch.chdir(tmp_path / "files")
+            export_browser("separator-2spk-16k", place, precision="float16", package=package[0])
+    assert (tmp_path / "link").is_symlink()
+    assert {file.name for file in (tmp_path / "files").iterdir()} == {file.name for file in folder.iterdir()}
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["files", "link"]
 
 
 def test_a_file_has_no_runtime(tmp_path, capsys):
