@@ -11,7 +11,7 @@ import difflib
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -99,6 +99,7 @@ def usage(config_name: str, synopsis: str, *, schema: Schema | None = None) -> s
         hydra = _hydra(stack)
         base, choices = _base(hydra, config_name)
         comments = _comments(stack, config_name, choices)
+        available = _available(stack, choices)
     rows = [(key, written(value), comments.get(key, "")) for key, value in _leaves(base).items()]
     for key, parameter in _arguments(schema or {}).items():
         if key not in {row[0] for row in rows}:
@@ -115,8 +116,11 @@ def usage(config_name: str, synopsis: str, *, schema: Schema | None = None) -> s
     if choices:
         lines += [
             "",
-            "choices of prepared configs:",
-            *(f"  {name}={choice}" for name, choice in choices.items()),
+            "prepared configs, as GROUP=NAME:",
+            *(
+                f"  {name}: {', '.join(available[name])} (default: {'none of them' if choice == 'None' else choice})"
+                for name, choice in choices.items()
+            ),
         ]
     return "\n".join(lines)
 
@@ -289,6 +293,19 @@ def _meanings(doc: str) -> dict[str, str]:
     section = re.search(r"^(?:Args|Attributes):\n((?:[ ]+.*\n?|\n)+)", doc, flags=re.MULTILINE)
     entries = re.findall(r"^ {4}(\w+): (.*(?:\n {8,}.*)*)", section[1] if section else "", flags=re.MULTILINE)
     return {key: " ".join(text.split()) for key, text in entries}
+
+
+def _available(stack: ExitStack, groups: Iterable[str]) -> dict[str, list[str]]:
+    """The prepared configs of each group; of some, those of other groups are in subfolders."""
+    folder = _config_folder(stack)
+    return {
+        group: sorted(
+            path.relative_to(folder / group).with_suffix("").as_posix()
+            for path in (folder / group).rglob("*.yaml")
+            if path.stem != "common"
+        )
+        for group in groups
+    }
 
 
 def _comments(stack: ExitStack, config_name: str, choices: Mapping[str, str]) -> dict[str, str]:

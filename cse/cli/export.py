@@ -25,8 +25,12 @@ def main(argv: list[str]) -> int:
 def _export_onnx(options: argparse.Namespace) -> None:
     if options.runtime is not None:
         raise ConfigError("got --runtime, expected none: a single file comes without a runtime")
-    if options.output is None or Path(options.output).suffix != ".onnx":
-        raise ConfigError(f"{options.output}: got no such name, expected .onnx at its end; pass -o FILE.onnx")
+    if options.output is None:
+        raise ConfigError("-o: got none, expected .onnx at the end of a name: -o FILE.onnx")
+    if Path(options.output).suffix != ".onnx":
+        raise ConfigError(
+            f"-o {options.output}: got another kind of file, expected .onnx at the end of its name"
+        )
     from cse.ondevice.export import export_onnx
 
     output = Path(options.output)
@@ -64,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         "-o",
         "--output",
         metavar="PATH",
-        help="where to, ending in .onnx; a folder is put where cse serve looks for it",
+        help="where to: onnx needs a file that ends in .onnx; browser takes a folder (default: where cse serve looks)",
     )
     parser.add_argument(
         "--precision", choices=typing.get_args(Precision),

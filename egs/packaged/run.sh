@@ -4,6 +4,7 @@
 #
 #   0  rooms                                                       -> OUTPUT/rirs
 #   1  separator: a small one, grown, trained on (--device cpu),
+#      one that is there, trained on (--init),
 #      or a larger one from scratch (--device gpu)                 -> OUTPUT/separator/model
 #   2  scorer: which words continue a conversation                 -> OUTPUT/scorer, and cse/pretrained/next-turn-scorer
 #   3  calibration: how much to trust text and voice               -> OUTPUT/calibration.json
@@ -21,6 +22,8 @@ device=cpu       # cpu or gpu
 processes=2      # cpu: training processes of one thread each
 steps=5500       # cpu: training steps of the grown separator; more make it better
 small=           # cpu: checkpoint of a small separator to grow, e.g. separator-2spk-16k; trained first where none is named
+init=            # cpu: checkpoint of a separator to train on instead of a grown one, e.g. separator-16k
+train_options=   # more options of cse train for the separator, in quotes: "data.mixing.segment_s=4 optimizer.learning_rate=5e-4"
 quick=false      # a few steps of everything: shows that it works
 
 . "$(dirname "$0")/../utils/parse_options.sh"
@@ -55,18 +58,22 @@ if run_stage 1; then
     echo "Stage 1: separator -> $output/separator/model"
     common=("data.utterances=['$speech']" data.cache_dir="$output/cache")
     large=("${common[@]}" data.noise="$data_dir/noise" data.mixing.bank="$output/rirs" output="$output/separator")
+    # shellcheck disable=SC2086  # words on purpose
     if [ "$device" = gpu ]; then
-        cse train experiment=packaged/gpu "${large[@]}" "${test_run[@]}"
+        cse train experiment=packaged/gpu "${large[@]}" $train_options "${test_run[@]}"
     else
-        if [ -z "$small" ]; then
-            cse train experiment=packaged/small "${common[@]}" output="$output/small" "${test_run[@]}"
-            small=$output/small/model
+        if [ -z "$init" ]; then
+            if [ -z "$small" ]; then
+                cse train experiment=packaged/small "${common[@]}" output="$output/small" "${test_run[@]}"
+                small=$output/small/model
+            fi
+            "$python" "$here/local/grow.py" --model "$small" --output "$output/grown"
+            init=$output/grown
         fi
-        "$python" "$here/local/grow.py" --model "$small" --output "$output/grown"
         # a process of one thread a core: threads of one process wait for each other at every step of a recurrent layer
-        OMP_NUM_THREADS=1 cse train experiment=packaged/separator "${large[@]}" "trainer.init_from=['$output/grown']" \
+        OMP_NUM_THREADS=1 cse train experiment=packaged/separator "${large[@]}" "trainer.init_from=['$init']" \
             trainer.devices="$processes" trainer.strategy=ddp trainer.accelerator=cpu data.batch_size=$((8 / processes)) \
-            trainer.max_steps="$steps" optimizer.total_steps="$steps" "${test_run[@]}"
+            trainer.max_steps="$steps" optimizer.total_steps="$steps" $train_options "${test_run[@]}"
     fi
 fi
 

@@ -29,6 +29,7 @@ def test_the_packaged_model_is_exported_and_runs(tmp_path, capsys):
     ("arguments", "said"),
     [
         (["separator-2spk-16k", "-o", "model.pt"], "expected .onnx"),
+        (["separator-2spk-16k"], "-o: got none"),
         (["no-such-model", "-o", "model.onnx"], "no such model"),
         (["separator-2spk-16k", "-o", "no/folder/model.onnx"], "does not exist"),
     ],

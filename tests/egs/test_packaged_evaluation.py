@@ -168,7 +168,7 @@ def test_wrong_use_is_a_line(local: Path, run, mixtures: Path, corpus: Path, tmp
     assert (
         result.returncode == 1 and "--min-history-turns" in result.stderr and "Traceback" not in result.stderr
     )
-    result = run(local / "table.py", tmp_path)
+    result = run(local / "table.py", tmp_path, "--sets", "made")
     assert result.returncode == 2 and "got no results" in result.stderr
 
 
@@ -187,7 +187,8 @@ def test_the_table_shows_what_was_measured_and_how(make, tmp_path: Path) -> None
         )
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "model.safetensors").write_bytes(bytes(3_000_000))
-    make("table.py", tmp_path, "--pretrained", tmp_path / "weights", "--output", tmp_path / "results.md")
+    sizes = ("--pretrained", tmp_path / "weights")
+    make("table.py", tmp_path, "--sets", "evaluate.sh", *sizes, "--output", tmp_path / "results.md")
     table = (tmp_path / "results.md").read_text()
     assert (
         "| right voice by two previous turns, end to end | 75.0 % (30.1 % … 95.4 %) | 4 | 70 % | 90 % |"
@@ -196,6 +197,7 @@ def test_the_table_shows_what_was_measured_and_how(make, tmp_path: Path) -> None
     assert "| size of all packaged models | 3.0 MB |" in table
     assert "| the last two turns | 4 | 75.0 %" in table and "| both | 4 | 100.0 %" in table
     assert "three talkers" not in table, "no run, no row"
+    assert "```bash\nevaluate.sh  # the sets\n" in table
     assert "cse evaluate --manifest OUTPUT/history.jsonl\ncse evaluate --manifest OUTPUT/both.jsonl" in table
 
 

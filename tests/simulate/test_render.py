@@ -573,6 +573,7 @@ def test_help_has_every_option_with_its_default(capsys: pytest.CaptureFixture[st
     ):
         assert f"  {line} " in text
     assert "Talkers in a mixture, the target included" in text
+    assert "  preset: none, paper, telephone, voice_note (default: none)" in text
 
 
 @pytest.mark.parametrize("preset", ["none", "paper", "telephone", "voice_note"])

@@ -127,6 +127,11 @@ def test_a_head_by_place_needs_to_know_the_width_of_the_prompts(capsys):
     assert "backbone.width" in capsys.readouterr().err
 
 
+def test_a_head_by_place_goes_with_sepformer_and_prompts():
+    options = composed("contsep", "selector=fixed_slot", "backbone=sepformer", "fusion=prompt", "backbone.width=64")
+    assert options["model"]["selector"]["width"] == options["model"]["backbone"]["width"] == 64
+
+
 def test_the_options_of_a_sharded_training_with_a_tuned_language_model_compose():
     llama = "hf://meta-llama/Meta-Llama-3-8B"
     tuned = [

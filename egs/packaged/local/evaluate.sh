@@ -14,7 +14,7 @@ stop_stage=2         # last stage to run
 data_dir=            # folder with speech/utterances.jsonl and corpora/DailyTalk
 model=               # folder or name of the model; the packaged one
 output=              # folder of everything that is made; egs/packaged/exp/evaluation
-mixtures=200         # of each set of dev talkers
+mixtures=100         # of each set of dev talkers
 pairs=60             # DailyTalk: pairs of turns, of one with the history and one of another dialogue
 quick=false          # a few mixtures of each set, in a folder of their own: shows that everything works
 model_options=       # more options of every run, in quotes: "--transcriber PATH --device cuda"
@@ -114,7 +114,8 @@ fi
 
 if run_stage 2; then
     echo "Stage 2: table -> $output/results.md"
-    "$python" "$here/table.py" "$output" --pretrained "$repository/cse/pretrained" --output "$output/results.md"
+    made="egs/packaged/local/evaluate.sh --data-dir DATA --output OUTPUT --mixtures $mixtures --pairs $pairs --stop-stage 0"
+    "$python" "$here/table.py" "$output" --sets "$made" --pretrained "$repository/cse/pretrained" --output "$output/results.md"
     {
         echo $'\nThe first row, by how far the two voices are apart in pitch:\n'
         "$python" "$here/separation_by_pitch.py" "$sets/two-talkers/enrolled.jsonl" "$output/two-talkers.json"

@@ -26,14 +26,16 @@ def target_rows(targets: list[dict[str, str]], results: Results) -> Iterator[lis
             yield [target["what"], written(result, target["key"]), count, target["floor"], target["aim"]]
 
 
-def tables(content: Mapping[str, Any], results: Results, folder: Path, pretrained: Path | None) -> str:
-    """All tables, each under what it says, and the commands, in which `folder` is OUTPUT."""
+def tables(
+    content: Mapping[str, Any], results: Results, folder: Path, *, sets: str, pretrained: Path | None
+) -> str:
+    """All tables, each under what it says, and the commands, in which `folder` is OUTPUT; `sets` comes first."""
     rows = list(target_rows(content["targets"], results))
     if pretrained is not None:
         size = sum(path.stat().st_size for path in pretrained.rglob("*") if path.is_file())
         rows.append(["size of all packaged models", f"{size / 1e6:.1f} MB", "", "≤ 20 MB", "≤ 12 MB"])
     told = [([words], results[name]) for name, words in content["conditions"].items() if name in results]
-    commands = ["egs/packaged/local/evaluate.sh --data-dir DATA --output OUTPUT --stop-stage 0  # the sets"]
+    commands = [f"{sets}  # the sets"]
     for result in results.values():
         command = result["settings"].get("command", "").replace(f"{folder}/", "OUTPUT/")
         commands.append(re.sub(r"--model \S*/", "--model ", command))  # by its name, as it will be packaged
@@ -55,6 +57,7 @@ def main() -> int:
         default=Path(__file__).with_name("evaluation.yaml"),
         help="what to show (%(default)s)",
     )
+    parser.add_argument("--sets", required=True, metavar="COMMAND", help="which made the mixtures")
     parser.add_argument("--pretrained", type=Path, help="folder of the packaged models, for their size")
     parser.add_argument("--output", type=Path, help="Markdown file to write; it is printed too")
     options = parser.parse_args()
@@ -68,7 +71,7 @@ def main() -> int:
         parser.error(
             f"{options.folder}: got no results, expected some of {', '.join(f'{one}.json' for one in runs)}"
         )
-    text = tables(content, results, options.folder, options.pretrained)
+    text = tables(content, results, options.folder, sets=options.sets, pretrained=options.pretrained)
     if options.output is not None:
         write_text(options.output, text)
     sys.stdout.write(text)
