@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from cse.checkpoint import instantiate
+from cse.checkpoint import TRAINING_PARTS, instantiate
 from cse.cli import main
 from cse.cli.config import call
 from cse.cli.train import _options, _schema
@@ -100,7 +100,7 @@ def test_it_is_trained_as_published(experiment):
     assert trainer.max_steps == optimizer.total_steps
     assert (trainer.gradient_clip, trainer.precision, trainer.devices) == (5.0, "bf16-mixed", 8)
     assert options["data"]["batch_size"] == 2
-    objective = instantiate(options["objective"])
+    objective = instantiate(options["objective"], parts=TRAINING_PARTS)
     assert getattr(objective, "selection_weight", 5.0) == 5.0
     assert getattr(objective, "contrastive_weight", 0.0) == 0.0
     mixing = options["data"]["mixing"]

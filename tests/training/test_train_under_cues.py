@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from cse import Extractor, Turn
 from cse.audio import write_audio
-from cse.checkpoint import instantiate, load_checkpoint, load_state
+from cse.checkpoint import TRAINING_PARTS, instantiate, load_checkpoint, load_state
 from cse.cli import main
 from cse.cli.config import call
 from cse.cli.train import _options, _schema
@@ -249,7 +249,7 @@ def test_processes_validate_the_model_that_is_saved_whatever_their_batch_norms_h
     del mixing_options["_target_"]
     data = call(DynamicMixingData, {**data_options, "mixing": call(DialogueConfig, mixing_options)})
     data.prepare_data()
-    objective = instantiate(composed["objective"]).eval()
+    objective = instantiate(composed["objective"], parts=TRAINING_PARTS).eval()
     with torch.inference_mode():
         found = [objective.measure(model.eval(), batch)["si_sdri_db"] for batch in data.val_dataloader()]
     alone = torch.cat(found).nanmean().item()
