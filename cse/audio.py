@@ -32,6 +32,7 @@ from cse.errors import CseError, InvalidAudioError
 from cse.files import atomic_write
 from cse.resampling import resample, resample_blocks
 from cse.samples import check_samples, in_memory, open_samples, to_array
+from cse.sink import Sink
 
 if TYPE_CHECKING:
     import torch
@@ -332,15 +333,19 @@ def _encode(
     container, subtype = _format(path)
     from_hz, to_hz = int(sample_rate), written_rate(path, sample_rate)
     peaks: list[float] = []
+    sink = Sink(stream)
     try:
         with soundfile.SoundFile(
-            stream, "w", samplerate=to_hz, channels=channels, format=container, subtype=subtype
+            sink, "w", samplerate=to_hz, channels=channels, format=container, subtype=subtype
         ) as file:
             for block in resample_blocks(_within_full_scale(path, blocks, peaks), from_hz, to_hz):
                 # in small ones, because libsndfile's Ogg encoders put what they get on the stack
                 for small in _blocks_to_write(np.clip(block, -1.0, 1.0)):
                     file.write(small.T)
+                    sink.check()
+        sink.check()
     except (soundfile.LibsndfileError, ValueError) as error:
+        sink.check()  # of which this one may only be the consequence
         reason = getattr(error, "error_string", None) or error
         raise CseError(
             f"{path}: cannot write {channels} channels at {to_hz} Hz as {path.suffix}: {reason}"

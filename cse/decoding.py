@@ -18,6 +18,7 @@ import soundfile
 from cse.errors import InvalidAudioError, MissingExtraError, one_line
 
 MAX_BYTES_IN_MEMORY = 2**30  # of encoded audio that comes as a stream
+_MAX_NAME = 300  # characters, in messages
 
 _BLOCK_FRAMES, _STEP_FRAMES = 65536, 4096
 # libsndfile's number of frames where the header does not say
@@ -83,8 +84,10 @@ def _open_path(path: Path) -> BinaryIO:
     except FileNotFoundError:
         raise InvalidAudioError(f"{path}: no such file, expected an audio file") from None
     except (OSError, ValueError) as error:
+        name = str(path)
+        shown = name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}…"  # it may be all but a name
         raise InvalidAudioError(
-            f"{path}: cannot read: {getattr(error, 'strerror', None) or error}"
+            f"{shown}: cannot read: {getattr(error, 'strerror', None) or error}"
         ) from error
 
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -118,5 +117,5 @@ def read_original(source: AudioSource, *, sample_rate: int | None, to_hz: int, l
 
 def _can_be_read_again(source: AudioSource) -> bool:
     if isinstance(source, str | os.PathLike):
-        return Path(source).is_file()  # a pipe is none
+        return os.path.isfile(source)  # a pipe is none; unlike Path.is_file never raises
     return not hasattr(source, "read")

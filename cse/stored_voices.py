@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import json
-import math
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -174,4 +174,5 @@ def _voice(number: int, entry: Any) -> StoredVoice:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # compared, because an integer of 400 digits is no floating point number
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cse.encoders.voice import SpeakerEmbedding
-from cse.errors import ConfigError
+from cse.errors import ConfigError, VoiceBookError
 from cse.stored_voices import StoredVoice, StoredVoices, locked, read_voices, write_voices
 
 if TYPE_CHECKING:
@@ -182,13 +182,19 @@ class VoiceBook:
             return stored.voices.pop(name, None) is not None
 
     def clear(self) -> None:
-        """Delete the file, whatever is in it.
+        """Delete the file, whatever is in it; where the path is a link, the link and what it leads to.
 
         Raises:
             VoiceBookError: The folder is not there or may not be written to.
         """
         with locked(self.path):
-            self.path.unlink(missing_ok=True)
+            try:
+                for path in (Path(os.path.realpath(self.path)), self.path):
+                    path.unlink(missing_ok=True)
+            except OSError as error:
+                raise VoiceBookError(
+                    f"{self.path}: cannot delete: {error.strerror}; name a file in a folder that may be written to"
+                ) from error
 
     def _doubt(self, result: Extraction, voice: SpeakerEmbedding) -> str | None:
         """Why an extraction is nothing to learn from."""

@@ -176,7 +176,7 @@ class _Place:
         self._message = at if isinstance(at, ChatMessage) else None
         self._name: str | None = None
         self._start: datetime | None = None
-        self._end: datetime | None = None
+        self._length = timedelta()
         if isinstance(at, str) and (match := _TIME.match(at)) is not None:
             try:
                 self._span(datetime.fromisoformat(at), timedelta(seconds=1 if match["second"] else 60))
@@ -190,7 +190,7 @@ class _Place:
             self._name = audio
 
     def _span(self, start: datetime, length: timedelta) -> None:
-        self._start, self._end = start, start + length
+        self._start, self._length = start, length
         self.required = False  # all messages may be older
 
     def match(self, message: ChatMessage) -> str | None:
@@ -206,7 +206,7 @@ class _Place:
         return "name" if _is_called(message, self._name) else None
 
     def _compare(self, message: ChatMessage) -> str | None:
-        assert self._start is not None and self._end is not None
+        assert self._start is not None
         try:
             time = datetime.fromisoformat(message.time or "")
         except ValueError:
@@ -217,11 +217,12 @@ class _Place:
             raise HistoryError(
                 "--at: got a time with an offset, expected none: the times in the chat have none"
             )
-        if time >= self._end:
+        since = time - self._start  # not the end of the span: in the year 9999 there may be none
+        if since >= self._length:
             return "past"
         # a clock without seconds: any moment of the minute
         length = timedelta(seconds=0 if len(message.time or "") > 16 else 59)
-        return "note" if message.kind == "voice" and time + length >= self._start else None
+        return "note" if message.kind == "voice" and since >= -length else None
 
 
 def _is_called(message: ChatMessage, name: str) -> bool:

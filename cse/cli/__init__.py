@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -28,12 +29,40 @@ COMMANDS = {
     "convert-checkpoint": "turn a checkpoint of the paper's own code into one of ours",
 }
 _MODULES = {"import": "import_corpus"}  # where a command's name cannot be that of its module
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 1 a bug, 2 bad input or usage, 3 target judged absent."""
+    """Run one command and return its exit code.
+
+    0 done, 1 a bug, 2 bad input or usage or no room for the output, 3 target judged absent.
+    """
     arguments = sys.argv[1:] if argv is None else argv
     command = arguments[0] if arguments else "--help"
+    try:
+        code = _run(command, arguments)
+        if sys.stdout is not None:  # it is where it was closed
+            sys.stdout.flush()  # here, because at its end Python can only complain
+        return code
+    except CseError as error:
+        print(f"cse {command}: {one_line(error)}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"cse {command}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # the reader of our output left (`| head`): nothing more to say, and nowhere to say it
+        _discard_output()
+        return 0
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        print(f"cse {command}: cannot write its output: {one_line(error)}; make room for it", file=sys.stderr)
+        _discard_output()
+        return 2
+
+
+def _run(command: str, arguments: list[str]) -> int:
     with suppress(AttributeError):  # names of files need not be text; stderr writes them like that by itself
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if command in {"-h", "--help"}:
@@ -51,16 +80,10 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     # torchmetrics and webrtcvad import it at every start; nothing that a user could do about it
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
-    try:
-        module = _MODULES.get(command, command.replace("-", "_"))
-        return int(importlib.import_module(f"cse.cli.{module}").main(arguments[1:]))
-    except CseError as error:
-        print(f"cse {command}: {one_line(error)}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print(f"cse {command}: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # the reader of our output left (`| head`): nothing more to say, and nowhere to say it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    module = _MODULES.get(command, command.replace("-", "_"))
+    return int(importlib.import_module(f"cse.cli.{module}").main(arguments[1:]))
+
+
+def _discard_output() -> None:
+    """Let standard output lead nowhere, so that Python does not try again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

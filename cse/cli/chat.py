@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from cse.chat import open_chat
 from cse.chat.inspection import ChatSummary, Inspection, inspect_chat
+from cse.cli.printing import printable
 
 _PEOPLE = 10  # of each chat, that the table shows
 _CHATS = 50
@@ -81,7 +82,7 @@ def _table(inspection: Inspection, turns: int) -> Iterator[str]:
         yield _row("sent by", context.target)
     for turn in context.turns[max(0, len(context.turns) - turns) :]:
         words = " ".join(turn.text.split())
-        yield _row(_cut(_printable(turn.speaker or ""), 11), _cut(words, _WIDTH))
+        yield _row(_cut(printable(turn.speaker or ""), 11), _cut(words, _WIDTH))
 
 
 def _chat(chat: ChatSummary) -> Iterator[str]:
@@ -107,19 +108,8 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 def _row(name: str, text: str) -> str:
-    return f"{name:<12}{_printable(text)}".rstrip()
+    return f"{name:<12}{printable(text)}".rstrip()
 
 
 def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def _printable(text: str) -> str:
-    """Without control characters: nobody who sends a message shall move the cursor of whoever reads it."""
-    return "".join(_plain(text))
-
-
-def _plain(text: str) -> Iterable[str]:
-    return (
-        character if character.isprintable() or character in "\u200d\ufe0f" else "�" for character in text
-    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from cse.audio import write_audio
 from cse.chat import read_history
 from cse.cli.outputs import check_folder
 from cse.cli.results import json_line
+from cse.errors import ConfigError, one_line, some
 from cse.evaluation.metrics import si_sdr
 from cse.evaluation.plots import save_spectrograms
 from cse.extractor import Extractor
@@ -30,6 +33,8 @@ CHAT = (
 )
 ANSWER = "I will book a table at the Italian restaurant for dinner at seven."
 DISTURBANCE = "The football team lost the game because the goalkeeper was injured."
+CHAT_FILE = "chat.txt"
+_WRITTEN = re.compile(r"(voice_note\.ogg|chat\.txt|voice\.wav|talker\d+\.wav|spectrograms\.png|result\.json)")
 
 
 def main(argv: list[str]) -> int:
@@ -42,12 +47,13 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     folder = Path(options.output)
     check_folder("--output", folder)
+    _check_no_others("--output", folder)
     folder.mkdir(parents=True, exist_ok=True)
 
     note = make_voice_note()
-    audio, chat = folder / "voice_note.ogg", folder / "chat.txt"
+    audio, chat = folder / "voice_note.ogg", folder / CHAT_FILE
+    write_text(chat, _chat_text())  # first: by it the folder is known to be a demo's
     write_audio(audio, note.mixture, SAMPLE_RATE)
-    write_text(chat, "".join(f"{_said(turn)}\n" for turn in CHAT))
 
     extractor = Extractor.from_pretrained(options.model)
     result = extractor.extract(audio, read_history(chat))
@@ -84,6 +90,27 @@ def make_voice_note() -> Mix:
     answer = synthesize(ANSWER, voice="rms", sample_rate=SAMPLE_RATE)
     disturbance = synthesize(DISTURBANCE, voice="slt", sample_rate=SAMPLE_RATE)
     return mix([answer, disturbance], [0.0])
+
+
+def _check_no_others(option: str, folder: Path) -> None:
+    """Refuse a folder with files of the demo's names in which no demo left its chat."""
+    try:
+        names = os.listdir(folder) if os.path.isdir(folder) else []  # it may still be to be made
+        found = sorted(name for name in names if _WRITTEN.fullmatch(name))
+        ours = CHAT_FILE in found and (folder / CHAT_FILE).read_bytes() == _chat_text().encode()
+    except OSError as error:
+        raise ConfigError(
+            f"{option} {folder}: cannot read: {one_line(error)}; name another folder"
+        ) from error
+    if found and not ours:
+        raise ConfigError(
+            f"{option} {folder}: got a folder with {some(found)} of another origin, which would be lost; expected an "
+            "empty one, or that of an earlier demo"
+        )
+
+
+def _chat_text() -> str:
+    return "".join(f"{_said(turn)}\n" for turn in CHAT)
 
 
 def _said(turn: Turn) -> str:

@@ -9,7 +9,7 @@ from typing import get_args
 
 from cse.cli.outputs import check_no_input
 from cse.corpora.importing import write_imported
-from cse.corpora.kaldi import read_kaldi
+from cse.corpora.kaldi import FILES, read_kaldi
 from cse.corpora.lhotse import read_lhotse
 from cse.corpora.report import Report
 from cse.engines.choice import EngineName, make_engine
@@ -30,6 +30,7 @@ def main(argv: list[str]) -> int:
         raise ConfigError(f"--max-left-out: got {options.max_left_out}, expected a share between 0 and 1")
     engine, report = make_engine(options.engine, workers=options.workers), Report()
     if options.form == "kaldi":
+        check_no_input("-o", [options.output], [options.folder / name for name in FILES])
         dialogues = read_kaldi(
             options.folder, split=options.split, audio_root=options.audio_root, report=report
         )
@@ -38,6 +39,7 @@ def main(argv: list[str]) -> int:
         dialogues = read_lhotse(
             options.manifests, split=options.split, audio_root=options.audio_root, report=report
         )
+    check_no_input("-o", [options.output], [dialogue.recording for dialogue in dialogues])
     write_imported(dialogues, options.output, engine=engine, report=report, max_left_out=options.max_left_out)
     print(options.output)
     print(f"cse import: {report.summary()}", file=sys.stderr)

@@ -33,6 +33,8 @@ def check_no_input(option: str, outputs: Iterable[Path], inputs: Iterable[str | 
 
 def _identities(path: str | Path) -> list[str | tuple[int, int]]:
     """Where a file is, and which one it is, if it is there: two names may lead to one file."""
+    if "\0" in str(path):  # no file has such a name
+        return []
     names: list[str | tuple[int, int]] = [os.path.realpath(path)]
     try:
         stat = os.stat(path)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from cse.cli.outputs import check_file, check_no_input
+from cse.cli.printing import printable
 from cse.errors import ConfigError, VoiceBookError
 from cse.files import atomic_write
 from cse.stored_voices import StoredVoice
@@ -22,7 +24,11 @@ def main(argv: list[str]) -> int:
     """Do what was asked for with one book."""
     options = _parser().parse_args(argv)
     path = Path(options.file)
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError as error:
+        raise VoiceBookError(f"{path}: cannot read: {error.strerror}; expected a voice book") from error
+    if not there:
         raise VoiceBookError(f"{path}: no such file, expected a voice book")
     book = VoiceBook(path)
     if options.action == "list":
@@ -43,13 +49,17 @@ def _list(voices: Mapping[str, StoredVoice], *, as_json: bool) -> None:
         print(json.dumps(rows))
         return
     for row in rows:
-        print(
+        line = (
             f"{row['sender']}: {row['messages']} messages, {row['speech_s']:.0f} s of speech, {row['first']} to "
             f"{row['last']}, {row['refused']} refused, {row['encoder']}"
         )
+        print(printable(line))
 
 
 def _export(book: VoiceBook, name: str | None, output: str | None) -> None:
+    if output is not None:
+        check_no_input("-o", [Path(output)], [book.path])
+        check_file("-o", Path(output))
     found = [book.export(sender) for sender in (book.voices() if name is None else [name])]
     if name is not None and found == [None]:
         raise _unknown(book, name)

@@ -14,6 +14,8 @@ from cse.corpora.report import Report
 from cse.corpora.segments import LeftOut
 from cse.errors import ManifestError
 
+FILES = ("wav.scp", "utt2spk", "segments", "text")
+"""What is read of a data folder; the last two need not be there."""
 _ARCHIVE = re.compile(r"\.ark(\.gz)?:\d+$")
 _TO_THE_END = -1.0
 

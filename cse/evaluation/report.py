@@ -56,7 +56,13 @@ ITEM_COLUMNS = {
 
 def check_report_folder(folder: str | os.PathLike[str]) -> None:
     """Make sure that a report may be written there: no page of another origin is; raises ConfigError."""
-    folder = Path(folder)
+    try:
+        _check_folder(Path(folder))
+    except OSError as error:
+        raise ConfigError(f"report {folder}: cannot read: {error.strerror}; name another folder") from error
+
+
+def _check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"report {folder}: got a file, expected a folder; name another one")
     page = folder / PAGE

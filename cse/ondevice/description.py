@@ -88,13 +88,16 @@ class Description:
                     f"got format {found!r}, expected {FORMAT}; use the version of cse that exported it"
                 )
             described = cls(**values)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise CheckpointError(
                 f'its metadata "{KEY}" cannot be read: {one_line(error)}; export the model anew'
             ) from error
-        if described.kind not in get_args(Kind) or not described.sample_rate > 0 or not described.talkers > 0:
+        counts = (described.sample_rate, described.talkers)
+        if described.kind not in get_args(Kind) or not all(
+            type(count) is int and count > 0 for count in counts
+        ):
             raise CheckpointError(
-                f"got kind {described.kind!r}, {described.talkers} talkers at {described.sample_rate} Hz, "
+                f"got kind {described.kind!r}, {described.talkers!r} talkers at {described.sample_rate!r} Hz, "
                 f"expected {' or '.join(get_args(Kind))} with talkers and a sample rate; export the model anew"
             )
         return described

@@ -49,19 +49,19 @@ async def read_form(request: Request, known: frozenset[str]) -> tuple[dict[str, 
         form = await parser.parse()
     except ClientDisconnect:
         raise ServiceError("client_gone", "the client went away while it was sending") from None
-    except MultiPartException:
+    except (MultiPartException, ValueError):  # the latter of charsets that are none, or no text
         raise invalid(
             "body", "a form that is damaged or has too many fields", "multipart/form-data"
         ) from None
     try:
+        unknown = form.keys() - known  # before any name comes into a message
+        if unknown:
+            raise invalid("body", f"{len(unknown)} unknown fields", f"some of {', '.join(sorted(known))}")
         recording = form.get("file")
         file_name = recording.filename if isinstance(recording, UploadFile) else None
         fields = {name: await _content(form, name) for name in form}
     finally:
         await form.close()
-    unknown = fields.keys() - known
-    if unknown:
-        raise invalid("body", f"{len(unknown)} unknown fields", f"some of {', '.join(sorted(known))}")
     return fields, file_name or ""
 
 
@@ -70,8 +70,12 @@ async def _content(form: FormData, name: str) -> bytes:
     if len(values) > 1:
         raise invalid(name, f"{len(values)} of them", "one")
     value = values[0]
-    # a lone half of a character cannot come out of a form
-    return await value.read() if isinstance(value, UploadFile) else value.encode()
+    if isinstance(value, UploadFile):
+        return await value.read()
+    try:
+        return value.encode()
+    except UnicodeError:  # a lone half of a character, as some charsets have it
+        raise invalid("body", "text that is none in its charset", "UTF-8") from None
 
 
 def choice_of(form: dict[str, bytes], name: str, choices: tuple[str, ...], default: str) -> Any:

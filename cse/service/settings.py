@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 from cse.errors import ConfigError
@@ -43,7 +44,7 @@ class Settings:
             page could reach a service on the loopback address under a name of its own. Empty allows all.
 
     Raises:
-        ConfigError: A limit is not above 0 (a few may be 0), or an API key is shorter than 16 characters.
+        ConfigError: A limit is not above 0 (a few may be 0) or not finite, or an API key is shorter than 16 characters.
 
     >>> Settings(workers=2).max_waiting
     16
@@ -80,6 +81,8 @@ class Settings:
                 raise ConfigError(
                     f"{field.name}: got {value}, expected {'0 or more' if zero else 'more than 0'}"
                 )
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ConfigError(f"{field.name}: got {value}, expected a limit: a finite number")
         # the key itself is not in the message
         if any(len(key) < 16 or not key.isascii() or not key.isprintable() for key in self.api_keys):
             raise ConfigError(

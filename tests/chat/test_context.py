@@ -54,6 +54,9 @@ def texts(**options: object) -> list[str]:
         ({"at": "2024-03-01T14:04"}, ["a", "b"]),
         ({"at": "2024-03-01T13:00"}, []),
         ({"at": "2025-03-01T13:00"}, ["a", "b", "caption", "c", "d"]),
+        ({"at": "9999-12-31T23:59"}, ["a", "b", "caption", "c", "d"]),
+        ({"at": datetime.max}, ["a", "b", "caption", "c", "d"]),
+        ({"at": datetime.min}, []),
         ({"max_turns": 2}, ["c", "d"]),
         ({"max_turns": 0}, []),
     ],
@@ -93,6 +96,8 @@ def test_minutes_and_offsets() -> None:
     east = datetime(2024, 3, 1, 15, 2, 10, tzinfo=timezone(timedelta(hours=1)))
     assert build_context([aware], at=east).note is aware
     assert build_context([aware], at="2024-03-01T14:02").note is aware
+    last = ChatMessage("1", "Ana", "", "9999-12-31T23:59", "voice")
+    assert build_context([said("a", 1), last], at="9999-12-31T23:59:59").note is last
     with pytest.raises(HistoryError, match="got a time with an offset, expected none"):
         build_context(CHAT, at=datetime(2024, 3, 1, tzinfo=UTC))
 

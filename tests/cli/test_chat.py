@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -172,3 +173,38 @@ def test_a_folder_of_notes_of_one_chat(
         Path(result["output"]).stem: result["context_turns"] for result in map(json.loads, out.splitlines())
     }
     assert used == {note.stem: 1, "elsewhere": 2}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, a disk that is full")
+@pytest.mark.parametrize("words", [1, 10_000])
+def test_no_room_for_the_output_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: int
+) -> None:
+    """Whether it is found out while the text is printed or only at its end."""
+    (tmp_path / "chat.txt").write_text("Ana: Hi\n" * words, encoding="utf-8")
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert main(["chat", "inspect", str(tmp_path / "chat.txt"), "--json"]) == 2
+    assert capsys.readouterr().err == (
+        "cse chat: cannot write its output: No space left on device; make room for it\n"
+    )
+
+
+def test_a_closed_pipe_is_no_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, export: Path
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as pipe:
+        monkeypatch.setattr("sys.stdout", pipe)
+        assert main(["chat", "inspect", str(export), "--json"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_other_errors_of_the_system_are_bugs(monkeypatch: pytest.MonkeyPatch, export: Path) -> None:
+    def broken(_: object) -> None:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr("cse.cli.chat.open_chat", broken)
+    with pytest.raises(ConnectionRefusedError):
+        main(["chat", "inspect", str(export)])

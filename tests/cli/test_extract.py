@@ -119,6 +119,17 @@ def test_bad_audio_is_one_line_and_exit_code_2_and_leaves_nothing(capsys, chat, 
 
 @pytest.mark.usefixtures("use")
 @pytest.mark.parametrize(
+    ("name", "reason"), [("x" * 5000, "File name too long"), ("x\0", "embedded null byte")]
+)
+def test_a_name_that_no_file_has_is_one_short_line(capsys, chat, tmp_path, name, reason):
+    code, out, err = run(capsys, name, "--history", chat, "-o", tmp_path / "voice.wav")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("cse extract: x") and reason in err and len(err) < 400
+    assert not (tmp_path / "voice.wav").exists()
+
+
+@pytest.mark.usefixtures("use")
+@pytest.mark.parametrize(
     ("history", "part"),
     [(b"\x00\x01\xff\xfe\x80", "text"), (b'{"a": 1}', ""), (b"[1, 2]", ""), (b'[{"speaker": "Ana"', "JSON")],
 )
@@ -303,6 +314,49 @@ def test_a_demo_that_cannot_be_written_is_one_line(capsys, tmp_path):
         assert main(["demo", "--output", str(output)]) == 2
         err = capsys.readouterr().err
         assert err.startswith(f"cse demo: --output {output}: ") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["chat.txt", "voice.wav", "result.json", "voice_note.ogg", "talker2.wav"])
+def test_a_demo_destroys_nothing(capsys, tmp_path, monkeypatch, name):
+    monkeypatch.setattr("cse.cli.demo.make_voice_note", loaded_nothing)
+    (tmp_path / name).write_text("mine")
+    (tmp_path / "notes.txt").write_text("also mine")
+    assert main(["demo", "--output", str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"cse demo: --output {tmp_path}: got a folder with {name} of another origin")
+    assert err.count("\n") == 1
+    assert (tmp_path / name).read_text() == "mine" and len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_demo_with_a_chat_that_cannot_be_read_destroys_nothing(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("cse.cli.demo.make_voice_note", loaded_nothing)
+    (tmp_path / "voice.wav").write_text("mine")
+    (tmp_path / "chat.txt").symlink_to("nowhere")
+    assert main(["demo", "--output", str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert f"--output {tmp_path}: cannot read: " in err and err.count("\n") == 1
+
+
+def test_a_demo_goes_where_one_was_before_and_among_other_files(tmp_path, monkeypatch):
+    class BegunError(Exception):
+        pass
+
+    def begin():
+        raise BegunError
+
+    monkeypatch.setattr("cse.cli.demo.make_voice_note", begin)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(BegunError):
+        main(["demo", "--output", str(tmp_path)])
+    (tmp_path / "chat.txt").write_text(  # as every version wrote it
+        "Ana: Shall we have dinner together tonight?\n"
+        "Ben: Good idea. Which restaurant would you like to go to?\n"
+        "Ana: The Italian restaurant by the river. Shall I book a table?\n"
+        "Ben: Yes please. At what time should I be at the restaurant?\n"
+    )
+    (tmp_path / "result.json").write_text("{}")
+    with pytest.raises(BegunError):
+        main(["demo", "--output", str(tmp_path)])
 
 
 def test_an_interrupted_start_is_one_line(capsys, monkeypatch):

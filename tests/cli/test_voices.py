@@ -126,3 +126,42 @@ def test_a_file_that_is_no_book_is_one_line(
     if content is not None:
         assert main([*EXTRACT, *BOOK]) == 2
         assert (folder / "voices.json").read_text() == content
+
+
+@pytest.mark.parametrize("output", ["voices.json", "link.json", "nowhere/all.json"])
+def test_an_export_never_replaces_the_book(
+    folder: Path, capsys: pytest.CaptureFixture[str], output: str
+) -> None:
+    learn(folder, "Ana", "Ben")
+    (folder / "link.json").symlink_to("voices.json")
+    before = (folder / "voices.json").read_bytes()
+    assert main(["voices", "export", "voices.json", "Ben", "-o", output]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"cse voices: -o {output}: ") and error.count("\n") == 1
+    assert (folder / "voices.json").read_bytes() == before
+
+
+def test_a_book_is_deleted_through_a_link(folder: Path) -> None:
+    learn(folder, "Ana")
+    (folder / "link.json").symlink_to("voices.json")
+    assert main(["voices", "delete", "link.json", "--all"]) == 0
+    assert not (folder / "voices.json").exists() and not (folder / "link.json").is_symlink()
+
+
+def test_nobody_moves_the_cursor(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    learn(folder, "Ev\x1b]0;pwned\x07a")
+    assert main(["voices", "list", "voices.json"]) == 0
+    assert capsys.readouterr().out.startswith("Ev�]0;pwned�a: 1 messages, ")
+
+
+def test_a_file_that_may_not_be_looked_at_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", locked)
+    assert main(["voices", "list", "locked/v.json"]) == 2
+    assert capsys.readouterr().err == (
+        "cse voices: locked/v.json: cannot read: Permission denied; expected a voice book\n"
+    )

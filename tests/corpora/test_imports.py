@@ -97,6 +97,19 @@ def test_without_segments_recordings_are_utterances_and_stay_where_they_are(kald
     assert not (tmp_path / "out" / "audio").exists()
 
 
+@pytest.mark.parametrize("name", ["text", "wav.scp", "utt2spk", "segments", "../audio/call1.wav"])
+def test_what_is_read_is_never_overwritten(kaldi: Path, capsys, name: str):
+    before = (kaldi / name).read_bytes()
+    assert main(["import", "kaldi", str(kaldi), "-o", str(kaldi / name), "--engine", "serial"]) == 2
+    said = capsys.readouterr().err
+    assert (
+        said.startswith(f"cse import: -o {kaldi / name}: got the file of the input ")
+        and said.count("\n") == 1
+    )
+    assert (kaldi / name).read_bytes() == before
+    assert {path.name for path in kaldi.iterdir()} == {"wav.scp", "segments", "utt2spk", "text"}
+
+
 def test_relative_paths_are_relative_to_the_audio_root(kaldi: Path, tmp_path: Path):
     (kaldi / "wav.scp").write_text("call1 audio/call1.wav\ncall2 audio/call2.wav\n")
     imported(tmp_path / "out" / "utterances.jsonl", "kaldi", kaldi, "--audio-root", tmp_path)

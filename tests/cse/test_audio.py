@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import math
 import os
+import resource
 import struct
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -690,6 +691,29 @@ def test_failure_in_the_middle_leaves_nothing(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(KeyboardInterrupt):
         write_audio(tmp_path / "a.wav", tone(), 16000)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def full_disk() -> Iterator[Callable[[int], None]]:
+    """Lets no file grow beyond so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda room: resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("room", [0, 8192, 20_000])
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
+def test_a_full_disk_is_one_line_and_leaves_the_old_file(
+    tmp_path: Path, capfd: Any, rng: np.random.Generator, full_disk: Any, suffix: str, room: int
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(b"old")
+    noise = (0.1 * rng.standard_normal(8 * 16000)).astype(np.float32)
+    full_disk(room)
+    with pytest.raises(CseError, match=rf"a\{suffix}: cannot write: File too large$"):
+        write_audio(path, noise, 16000)
+    assert capfd.readouterr() == ("", ""), "what a callback of libsndfile raises would be printed"
+    assert path.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_missing_folder(tmp_path: Path) -> None:

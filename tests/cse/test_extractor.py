@@ -51,6 +51,12 @@ def test_rate_length_and_level_are_those_of_the_recording(rate, tmp_path):
     assert (info.frames, info.samplerate) == (len(low), rate)
 
 
+def test_a_text_is_no_recording():
+    for read in (read_audio, lambda text: told_extractor().extract(text, HISTORY)):
+        with pytest.raises(InvalidAudioError, match="^x{300}…: cannot read: File name too long$"):
+            read("x" * 5000)
+
+
 def test_every_form_of_input_gives_the_same_voice(tmp_path):
     low, high = voices()
     mixture = low + high

@@ -200,6 +200,21 @@ def test_with_a_key_the_file_names_nobody(path: Path) -> None:
         VoiceBook(plain.path, key=b"secret").voice("ana")
 
 
+def test_a_book_is_cleared_through_a_link(path: Path) -> None:
+    VoiceBook(path).learn("ben", result(), voice(1, 0))
+    link = path.with_name("link.json")
+    link.symlink_to(path.name)
+    VoiceBook(link).clear()
+    assert not path.exists() and not link.is_symlink()
+
+
+def test_a_file_that_cannot_be_deleted_is_one_line(path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(VoiceBookError, match=r"voices\.json: cannot delete: .*; name a file") as caught:
+        VoiceBook(path).clear()
+    assert "\n" not in str(caught.value)
+
+
 DAMAGE = {
     "empty": "",
     "cut": '{"format": 1, "key_check": null, "voi',
@@ -241,6 +256,8 @@ def test_a_damaged_file_is_named_and_left_as_it_is(path: Path, kind: str) -> Non
         ("messages", -1),
         ("messages", 1.5),
         ("same_above", None),
+        ("speech_s", 10**400),
+        ("mean", [10**400, 1]),
         ("first", "yesterday"),
         ("encoder", 3),
     ],

@@ -141,6 +141,21 @@ def test_folders_of_others_are_refused(tmp_path: Path) -> None:
     check_report_folder(tmp_path / "to" / "come")
 
 
+def test_folders_that_may_not_be_looked_at_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError, match="cannot read: File name too long; name another folder"):
+        check_report_folder("x" * 300)
+
+    def locked(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "index.html").touch()
+    monkeypatch.setattr(Path, "read_text", locked)
+    with pytest.raises(ConfigError, match=f"report {tmp_path}: cannot read: Permission denied; name another"):
+        check_report_folder(tmp_path)
+
+
 def test_a_report_without_any_result_is_still_a_page(
     mixtures: list[Mixture], fake_that_answers, tmp_path: Path
 ) -> None:

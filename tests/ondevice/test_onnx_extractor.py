@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from cse.errors import CancelledError, CheckpointError, ConfigError, MissingCueE
 from cse.extractor import Extractor
 from cse.history import Turn
 from cse.inference.separate_then_choose import SeparateThenChoose
+from cse.ondevice.description import Description
 from cse.ondevice.even_chooser import EvenChooser
 from cse.testing.models import ToldChooser
 
@@ -182,6 +184,23 @@ def test_damaged_files_are_errors_of_one_line(separator, damage, tmp_path):
     with pytest.raises(CheckpointError, match=r"model\.onnx") as caught:
         OnnxExtractor.from_file(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("sample_rate", "8000"), ("sample_rate", 0), ("talkers", None), ("talkers", 1.5), ("kind", [])],
+)
+def test_a_description_of_another_form_is_an_error_of_one_line(name, value):
+    about = Description(kind="separator", name="a", sample_rate=RATE, talkers=2, weights_sha256="0" * 64)
+    entries = json.loads(about.to_metadata()["cse"])
+    with pytest.raises(CheckpointError, match="expected separator or extractor with talkers") as caught:
+        Description.from_metadata({"cse": json.dumps({**entries, name: value})})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_description_that_is_nested_without_end_is_an_error():
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        Description.from_metadata({"cse": "[" * 100_000})
 
 
 def test_nothing_imports_pytorch(separator, tmp_path):

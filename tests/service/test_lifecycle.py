@@ -167,6 +167,10 @@ def test_keys_are_read_from_a_file(tmp_path, extra):
 def test_settings_refuse_what_cannot_work():
     with pytest.raises(ConfigError, match="time_limit_s"):
         Settings(time_limit_s=0)
+    for name in ("time_limit_s", "max_body_mb", "stop_grace_s", "memory_mb"):
+        for value in (float("inf"), float("nan")):
+            with pytest.raises(ConfigError, match=f"{name}: got {value}, expected "):
+                Settings(**{name: value})
     with pytest.raises(ConfigError, match="16 or more") as caught:
         Settings(api_keys=("short-secret",))
     assert "short-secret" not in str(caught.value)

@@ -66,6 +66,12 @@ echo (float[1, samples] mixture) => (float[1, 2, samples] estimates)
   estimates = Concat <axis = 1> (whole, whole)
 }
 """
+# with the inverse of a voice beside it, least squares would give each of the two half of its level
+INVERTING = SPLITTING.replace("[1, 2, samples]", "[1, 3, samples]").replace(
+    "estimates = Concat <axis = 1> (first, second)",
+    """inverse = Neg (second)
+  estimates = Concat <axis = 1> (first, second, inverse)""",
+)
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +155,15 @@ def test_long_recordings_are_separated_in_the_same_windows(page, models, seconds
     assert max(si_sdr(voice, low) for voice in expected) > 30, "talkers were followed"
 
 
+def test_no_gain_is_negative(page, models):
+    path = export(models / "inverse.onnx", separators.config_of("stft", "conv_tasnet", 3), graph=INVERTING)
+    page.load(f"/models/{path.name}")
+    mixture = two_noises(1.3)
+    got, expected = page.separate(mixture), of_python(path, mixture)
+    assert_equal(got["voices"], expected)
+    assert np.allclose(sum(expected), mixture, atol=0.02 * np.abs(mixture).max())
+
+
 def test_the_packaged_model_in_8_bits(page):
     """It rounds other numbers in another order: not equal, but nearer than anybody hears."""
     model = json.loads((FILES / MANIFEST).read_text())["model"]
@@ -194,11 +209,12 @@ def test_one_talker_is_the_recording_itself(page, models):
     "gains", [(1, 0.5, 1, 0.01), (1, 1, 0.2, 0.05), (0, 0, 0, 0), (1e-3, 2e-3, 5e-4, 1e-4)]
 )
 @pytest.mark.parametrize("length", [300, 2100, 16_000, 70_001])
-def test_talkers_are_found_as_in_python(page, gains, length):
+@pytest.mark.parametrize("rate", [8_000, 16_000])
+def test_talkers_are_found_as_in_python(page, gains, length, rate):
     voice, other, third = np.random.default_rng(length).standard_normal((3, length)).astype(np.float32)
     voice[length // 2 :] *= 0.01  # pauses do not count
     estimates = np.float32(gains)[:, None] * np.stack([voice, voice, other, third])
-    assert page.call("found", list(estimates), thresholds()) == found_talkers(estimates)
+    assert page.call("found", list(estimates), thresholds(rate)) == found_talkers(estimates, rate)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -209,11 +225,11 @@ def test_talkers_are_followed_as_in_python(page, seed):
     mixing = np.eye(3) + 0.3 * generator.standard_normal((3, 3))
     estimates = (mixing @ talkers).astype(np.float32)[generator.permutation(3)]
     tail = talkers[:, :2000]
-    tracks = TalkerTracks()
+    tracks = TalkerTracks(sample_rate=RATE)
     tracks.begin(talkers)
-    found = page.call("ordered", list(tail), list(estimates), thresholds())
+    found = page.call("ordered", list(tail), list(estimates), thresholds(RATE))
     assert found["order"] == tracks.follow(tail, estimates)
-    assert found["loudest"] == pytest.approx(float(speech_levels(estimates).max()), rel=1e-5)
+    assert found["loudest"] == pytest.approx(float(speech_levels(estimates, RATE).max()), rel=1e-5)
 
 
 def test_it_can_be_stopped_and_closed(page, tiny):

@@ -70,11 +70,32 @@ function levelled(estimates, mixture) {
     }),
   );
   const withMixture = estimates.map((estimate, row) => product(estimate, mixture) / norms[row]);
-  const gains = solved(among, withMixture);
+  const gains = notNegative(among, withMixture);
   return estimates.map((estimate, row) => {
-    const scale = Math.max(gains[row], 0) / norms[row];
+    const scale = gains[row] / norms[row];
     return estimate.map((sample) => sample * scale);
   });
+}
+
+/** The gains of least squares, or where one of them is negative, the best without some of the estimates. */
+function notNegative(among, withMixture) {
+  const everybody = solved(among, withMixture);
+  if (everybody.every((gain) => gain >= 0)) return everybody;
+  let best = everybody.map(() => 0);
+  let explained = 0;
+  for (let chosen = 1; chosen < 2 ** among.length - 1; chosen++) {
+    const some = [...among.keys()].filter((index) => chosen & (1 << index));
+    const gains = solved(
+      some.map((row) => some.map((column) => among[row][column])),
+      some.map((row) => withMixture[row]),
+    );
+    const power = gains.reduce((sum, gain, place) => sum + gain * withMixture[some[place]], 0);
+    if (gains.every((gain) => gain >= 0) && power > explained) {
+      explained = power;
+      best = best.map((_, index) => (some.includes(index) ? gains[some.indexOf(index)] : 0));
+    }
+  }
+  return best;
 }
 
 /** x of matrix · x = values, by Gauss's elimination; the matrix is symmetric and positive definite. */
