@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cse.cli.models import add_model_options, load_extractor
+from cse.cli.parser import Parser
 from cse.errors import ConfigError, MissingExtraError
 
 _WEBHOOK: dict[str, tuple[type, str]] = {
@@ -96,7 +97,7 @@ def _url(option: str, url: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cse bot", description="Answer voice notes in a messenger.")
+    parser = Parser(prog="cse bot", description="Answer voice notes in a messenger.")
     messengers = parser.add_subparsers(required=True, metavar="MESSENGER")
     telegram = messengers.add_parser(
         "telegram",

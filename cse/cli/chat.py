@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from cse.chat import open_chat
 from cse.chat.inspection import ChatSummary, Inspection, inspect_chat
+from cse.cli.parser import Parser
 from cse.cli.printing import printable
 
 _PEOPLE = 10  # of each chat, that the table shows
@@ -27,9 +28,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="cse chat", description="Look at chats as messaging apps export them."
-    )
+    parser = Parser(prog="cse chat", description="Look at chats as messaging apps export them.")
     inspect = parser.add_subparsers(metavar="inspect", required=True).add_parser(
         "inspect",
         help="what was understood, and what was dropped",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-
+from cse.cli.parser import Parser
 from cse.published.convert import convert_checkpoint
 
 
 def main(argv: list[str]) -> int:
     """Convert, and say what it was."""
-    parser = argparse.ArgumentParser(prog="cse convert-checkpoint", description=__doc__.split(": ", 1)[1])
+    parser = Parser(prog="cse convert-checkpoint", description=__doc__.split(": ", 1)[1])
     parser.add_argument(
         "published",
         metavar="PUBLISHED",

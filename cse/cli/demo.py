@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -14,6 +13,7 @@ import numpy as np
 from cse.audio import write_audio
 from cse.chat import read_history
 from cse.cli.outputs import check_folder
+from cse.cli.parser import Parser
 from cse.cli.results import json_line
 from cse.errors import ConfigError, one_line, some
 from cse.evaluation.metrics import si_sdr
@@ -39,7 +39,7 @@ _WRITTEN = re.compile(r"(voice_note\.ogg|chat\.txt|voice\.wav|talker\d+\.wav|spe
 
 def main(argv: list[str]) -> int:
     """Make the note, extract the voice that continues the chat, write everything into one folder."""
-    parser = argparse.ArgumentParser(prog="cse demo", description=__doc__.split(": ", 1)[1])
+    parser = Parser(prog="cse demo", description=__doc__.split(": ", 1)[1])
     parser.add_argument(
         "--output", metavar="DIR", default="demo_output", help="folder (default: %(default)s)"
     )

@@ -18,6 +18,7 @@ from cse.cli.doctor_checks import (
     check_weights,
 )
 from cse.cli.models import add_model_options, load_extractor
+from cse.cli.parser import Parser
 from cse.encoders.sources import TRANSFORMERS_FILES, model_folder
 from cse.errors import CseError, one_line
 from cse.extractor import Extractor
@@ -140,7 +141,7 @@ def _try(extractor: Extractor) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="cse doctor", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -15,6 +15,7 @@ from typing import Any
 
 from cse.cli.models import add_model_options, load_extractor
 from cse.cli.outputs import check_file, check_folder, check_no_input
+from cse.cli.parser import Parser
 from cse.errors import ConfigError, CseError, MissingExtraError
 from cse.evaluation.evaluate import CUES, Evaluation, ExtractsVoice, check_options, evaluate
 from cse.evaluation.items import METRICS
@@ -92,7 +93,7 @@ def _warned(extractor: Extractor, mixtures: Sequence[Mixture]) -> Extractor:
 
 def build_parser() -> argparse.ArgumentParser:
     """The options of `cse evaluate`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="cse evaluate", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--manifest", required=True, metavar="FILE", help="mixtures.jsonl")

@@ -11,6 +11,7 @@ import typing
 from pathlib import Path
 
 from cse.checkpoint import DEFAULT_MODEL
+from cse.cli.parser import Parser
 from cse.errors import ConfigError
 from cse.ondevice.description import Precision
 
@@ -54,7 +55,7 @@ def _export_browser(options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cse export", description="Write a model in another form.")
+    parser = Parser(prog="cse export", description="Write a model in another form.")
     parser.add_argument(
         "form", choices=["onnx", "browser"],
         help="ONNX, opset 17: one file, from samples to samples; or a folder with this and what a browser needs to run "

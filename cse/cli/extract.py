@@ -12,6 +12,7 @@ from cse.chat import read_context
 from cse.cli.batch_items import is_batch
 from cse.cli.models import add_model_options, load_extractor
 from cse.cli.outputs import check_file, check_no_input
+from cse.cli.parser import Parser
 from cse.cli.results import json_line, save_voice
 from cse.engines.choice import EngineName
 from cse.errors import ConfigError
@@ -87,7 +88,7 @@ def _check_output(output: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="cse extract", description="Extract the voice that continues a conversation from a recording."
     )
     parser.add_argument(

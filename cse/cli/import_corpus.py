@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from cse.cli.outputs import check_no_input
+from cse.cli.parser import Parser
 from cse.corpora.importing import write_imported
 from cse.corpora.kaldi import FILES, read_kaldi
 from cse.corpora.lhotse import read_lhotse
@@ -49,7 +50,7 @@ def main(argv: list[str]) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The options of `cse import`."""
     form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="cse import", description=DESCRIPTION, formatter_class=form)
+    parser = Parser(prog="cse import", description=DESCRIPTION, formatter_class=form)
     forms = parser.add_subparsers(dest="form", required=True, metavar="FORM")
     kaldi = forms.add_parser("kaldi", help="a data folder: wav.scp, utt2spk, segments, text")
     kaldi.add_argument("folder", type=Path, metavar="DIR", help="data folder")

@@ -6,6 +6,7 @@ import argparse
 import functools
 
 from cse.cli.models import add_model_options, load_extractor
+from cse.cli.parser import Parser
 from cse.errors import MissingExtraError
 
 
@@ -58,7 +59,7 @@ _LIMITS: dict[str, tuple[type, str]] = {
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="cse serve", description="Serve the extraction over HTTP; its routes are at /openapi.json."
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")

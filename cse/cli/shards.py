@@ -7,6 +7,7 @@ import sys
 import typing
 from pathlib import Path
 
+from cse.cli.parser import Parser
 from cse.engines.choice import EngineName, make_engine
 from simulate.shards import INDEX, write_shards
 
@@ -23,7 +24,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="cse shards",
         description="Write a set of mixtures as shards in the form of WebDataset: cse train data=shards reads them "
         "from a folder or from a web server. Shards that are complete are kept when the command is typed again.",

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from cse.cli.outputs import check_file, check_no_input
+from cse.cli.parser import Parser
 from cse.cli.printing import printable
 from cse.errors import ConfigError, VoiceBookError
 from cse.files import atomic_write
@@ -91,7 +92,7 @@ def _unknown(book: VoiceBook, name: str) -> VoiceBookError:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="cse voices", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="list|export|delete")

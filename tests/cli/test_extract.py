@@ -390,3 +390,16 @@ def test_the_demo_does_the_main_job(capsys, tmp_path):
     note, voice = soundfile.info(tmp_path / "voice_note.ogg"), soundfile.info(tmp_path / "voice.wav")
     assert (voice.frames, voice.samplerate) == (note.frames, note.samplerate)
     assert (tmp_path / "spectrograms.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["extract", "doctor", "evaluate", "voices", "shards", "import", "chat", "export", "serve", "bot", "demo",
+     "convert-checkpoint"],
+)  # fmt: skip
+def test_wrong_use_of_every_command_is_one_line(capsys, command):
+    with pytest.raises(SystemExit) as left:
+        main([command, "--no-such-option"])
+    captured = capsys.readouterr()
+    assert (left.value.code, captured.out, captured.err.count("\n")) == (2, "", 1)
+    assert captured.err.startswith(f"cse {command}") and "--help says what there is" in captured.err
