@@ -15,7 +15,7 @@ RESULTS: dict[str, tuple[str, str, str]] = {
         "share",
         "the estimate is nearer to the target than to every interferer",
     ),
-    "si_sdr_db": ("SI-SDR", "db", "of the estimate, over all items with a target"),
+    "si_sdr_db": ("SI-SDR", "db", "of the estimate, unless the target is alone"),
     "si_sdri_db": ("SI-SDRi", "db", "how much better than the mixture; wrong voices pull it down"),
     "si_sdri_selected_db": ("SI-SDRi when right", "db", "over the right choices only"),
     "separation_si_sdri_db": ("SI-SDRi of the best candidate", "db", "what a perfect choice would reach"),

@@ -22,8 +22,8 @@ def summarize(items: Sequence[ItemResult], *, seed: int) -> dict[str, Any]:
 
     Target-absent items enter `absent_…`, `ece`, `abstention_rate`, `error_…` and the risk–coverage curve (their
     returned voice is never right), and no decibel mean. Talkers who are alone, without interferers and without noise,
-    leave nothing to improve: they enter `single_talker_…`, no SI-SDRi, and no failures. Items that failed count as
-    wrong and as failures.
+    leave nothing to improve: they enter `single_talker_…`, no SI-SDR or SI-SDRi, and no failures. Items that failed
+    count as wrong and as failures.
     """
     present = [item for item in items if not item.target_absent]
     absent = [item for item in items if item.target_absent]
@@ -32,7 +32,7 @@ def summarize(items: Sequence[ItemResult], *, seed: int) -> dict[str, Any]:
     return {
         "n": len(items),
         **_accuracy(present),
-        **_mean_db(present, "si_sdr_db", seed=seed),
+        **_mean_db(mixed, "si_sdr_db", seed=seed),
         **_mean_db(mixed, "si_sdri_db", seed=seed),
         **_mean_db(mixed, "sdri_db", seed=seed),
         **mean_entry("si_sdri_selected_db", (item.si_sdri_db for item in mixed if item.right), seed=seed),
@@ -55,7 +55,10 @@ def summarize(items: Sequence[ItemResult], *, seed: int) -> dict[str, Any]:
 
 
 def by_history_turns(items: Iterable[ItemResult]) -> dict[str, dict[str, Any]]:
-    """The main numbers of the items with about as many turns of history, by group: "0", "1", "3-4", "20+"…"""
+    """The main numbers of the items with about as many turns of history, by group: "0", "1", "3-4", "20+"…
+
+    Talkers who are alone enter no SI-SDRi, as in `summarize`.
+    """
     groups: dict[str, dict[str, Any]] = {}
     items = list(items)
     for first, last in TURN_GROUPS:
@@ -65,12 +68,13 @@ def by_history_turns(items: Iterable[ItemResult]) -> dict[str, dict[str, Any]]:
             for item in items
             if first <= item.history_turns and (last is None or item.history_turns <= last)
         ]
+        mixed = [item for item in inside if not item.alone]
         if inside:
             groups[label] = {
                 "n": len(inside),
                 **_accuracy(inside),
-                "si_sdri_db": _mean(item.si_sdri_db for item in inside),
-                "si_sdri_selected_db": _mean(item.si_sdri_db for item in inside if item.right),
+                "si_sdri_db": _mean(item.si_sdri_db for item in mixed),
+                "si_sdri_selected_db": _mean(item.si_sdri_db for item in mixed if item.right),
             }
     return groups
 

@@ -72,7 +72,7 @@ class Cascade(ABC):
     ) -> Outcome:
         """See `Method.extract`."""
         estimates = self.separate(mixture, should_stop)
-        talkers = found_talkers(estimates)
+        talkers = found_talkers(estimates, self.sample_rate)
         alone = len(talkers) == 1
         voices = [mixture] if alone else [_join(estimates, outputs) for outputs in talkers]
         is_long = len(mixture) > self.listen_s * self.sample_rate

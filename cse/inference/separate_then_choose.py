@@ -59,7 +59,8 @@ class SeparateThenChoose(Cascade):
             estimates = separate_in_windows(
                 self.separator,
                 wave.to(self.runtime.device),
-                tracks=TalkerTracks(voices=self.voices),
+                sample_rate=self.sample_rate,
+                tracks=TalkerTracks(sample_rate=self.sample_rate, voices=self.voices),
                 stretches=(1.0,) if quick else self.stretches,
                 dtype=wave.dtype,
                 should_stop=should_stop,

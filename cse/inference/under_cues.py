@@ -18,6 +18,8 @@ from cse.inference.judged import choice_of
 from cse.inference.method import Outcome, Runtime, ShouldStop
 from cse.models.cues.cue import Cue
 from cse.models.cues.frozen_speaker import FrozenSpeakerEncoder
+from cse.models.selectors.selector import Heard
+from cse.models.talker_tracks import NotedTracks
 from cse.models.target_extractor import TargetExtractor, Voices
 from cse.models.windows import match_levels, separate_in_windows
 from cse.selection.calibration import Calibration
@@ -30,8 +32,8 @@ class UnderCues:
         model: Extracts under cues.
         runtime: Where and how it runs.
         abstain_below: A choice of lower probability is not to be relied on.
-        attribute: Whether each choice by history says which turns it owes to, at the price of judging the voices once
-            more a turn.
+        attribute: Whether each choice by history says which turns it owes to, at the price of comparing the
+            voices once more a turn.
     """
 
     def __init__(
@@ -63,24 +65,27 @@ class UnderCues:
         with self.runtime.inference():
             speaker = self._speaker(enrollment)
             cues = self._cues(history or [], target, speaker)
-            prompts: list[Tensor] = []
+            tracks = NotedTracks(sample_rate=self.sample_rate)
+            slots: list[Tensor] = []
 
             def separate(window: Tensor) -> Tensor:
                 voices = self.model.separate(window, **cues)
-                if voices.prompt is not None:
-                    prompts.append(voices.prompt)
+                if voices.slots is not None:
+                    slots.append(voices.slots)
                 return voices.waveforms
 
             wave = torch.from_numpy(mixture)
             separated = separate_in_windows(
                 separate,
                 wave.to(self.runtime.device),
+                sample_rate=self.sample_rate,
+                tracks=tracks,
                 should_stop=should_stop,
                 **self.runtime.windows(self.sample_rate),
             )
-            prompt = torch.stack(prompts).mean(0) if prompts else None
-            voices = Voices(separated.to(self.runtime.device).unsqueeze(0), prompt)
-            judgement = self.model.judge(voices, **cues)
+            voices = Voices(separated.to(self.runtime.device).unsqueeze(0), _followed(slots, tracks.orders))
+            heard = self.model.hear(voices)
+            judgement = self.model.compare(heard, **cues)
             estimates = self.model.combine(voices, judgement)
             levelled = match_levels(estimates.waveforms[0].float().cpu(), wave)
             choice = choice_of(
@@ -88,7 +93,7 @@ class UnderCues:
                 abstain_below=self.abstain_below,
                 warnings=warnings,
             )
-            attribution = self._attribute(voices, history, target, speaker, judgement.logits[0])
+            attribution = self._attribute(heard, history, target, speaker, judgement.logits[0])
         return Outcome(voices=list(levelled.numpy()), choice=replace(choice, turn_attribution=attribution))
 
     def _check(
@@ -148,7 +153,7 @@ class UnderCues:
 
     def _attribute(
         self,
-        voices: Voices,
+        heard: Heard,
         history: Sequence[Turn] | None,
         target: str | None,
         speaker: Cue | None,
@@ -162,9 +167,16 @@ class UnderCues:
         attribution = [0.0] * len(history)
         for position in range(max(0, len(history) - text_cue.pooling.max_turns), len(history)):
             others = [*history[:position], *history[position + 1 :]]
-            without = self.model.judge(voices, **self._cues(others, target, speaker)).logits[0]
+            without = self.model.compare(heard, **self._cues(others, target, speaker)).logits[0]
             attribution[position] = _log_odds(logits, index) - _log_odds(without, index)
         return attribution
+
+
+def _followed(slots: Sequence[Tensor], orders: Sequence[list[int]]) -> Tensor | None:
+    """Scores (B, S) of the masks of each window, if there are any -> (B, S) of the talkers: the mean of theirs."""
+    if not slots:
+        return None
+    return torch.stack([scores[:, order] for scores, order in zip(slots, orders, strict=True)]).mean(0)
 
 
 def _log_odds(logits: Tensor, index: int) -> float:

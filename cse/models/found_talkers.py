@@ -13,22 +13,23 @@ SAME_CORRELATION = 0.95
 _BLOCK = 2**20
 
 
-def found_talkers(estimates: ArrayLike) -> list[list[int]]:
+def found_talkers(estimates: ArrayLike, sample_rate: int) -> list[list[int]]:
     """Tell which outputs of a separator hold talkers; those that belong to one talker are listed together.
 
     Args:
         estimates: (S, T) of any floating point type, at their level in the mixture; an array, or a tensor on the CPU.
+        sample_rate: Of the estimates, in Hz.
 
     Returns:
         Numbers of the outputs of each talker, at least one. An output that is nowhere holds nobody: it is 20 dB below
         the loudest one (`cse.models.levels`).
 
     >>> voice, other = np.random.default_rng(0).standard_normal((2, 16_000))
-    >>> found_talkers([voice, 0.5 * voice, other, 0.01 * other])
+    >>> found_talkers([voice, 0.5 * voice, other, 0.01 * other], 16_000)
     [[0, 1], [2]]
     """
     estimates = np.asarray(estimates)
-    levels = speech_levels(estimates)
+    levels = speech_levels(estimates, sample_rate)
     talking = above_silence(levels).nonzero()[0].tolist() or [int(levels.argmax())]
     alike = _correlations(estimates) > SAME_CORRELATION
     talkers: list[list[int]] = []

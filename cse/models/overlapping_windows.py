@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -24,6 +24,7 @@ def separate_windows(
     *,
     window: int,
     overlap: int,
+    sample_rate: int,
     tracks: TalkerTracks | None = None,
     dtype: type[np.floating] = np.float32,
     should_stop: Callable[[], bool] | None = None,
@@ -39,6 +40,7 @@ def separate_windows(
         mixture: (T,) waveform of any floating point type.
         window: Samples separated at once, at most; a shorter recording is separated whole.
         overlap: Samples that neighbours share, faded into each other.
+        sample_rate: Of the mixture, in Hz.
         tracks: Tells who is who; None is by correlation alone.
         dtype: Of the result, which is what takes memory.
         should_stop: Asked before every window.
@@ -49,11 +51,12 @@ def separate_windows(
     Raises:
         CancelledError: If `should_stop` said so.
 
-    >>> halves = separate_windows(lambda x: np.stack([x, x]), np.sin(np.arange(1000.0)), window=400, overlap=100)
+    >>> mixture = np.sin(np.arange(1000.0))
+    >>> halves = separate_windows(lambda x: np.stack([x, x]), mixture, window=400, overlap=100, sample_rate=8000)
     >>> halves.shape
     (2, 1000)
     """
-    tracks = tracks or TalkerTracks()
+    tracks = tracks or TalkerTracks(sample_rate=sample_rate)
     result = tail = np.zeros((0, 0), np.float32)
     spoken, loudest = np.zeros(0, bool), 0.0
     for start, end in _windows(len(mixture), window=window, overlap=overlap):
@@ -69,7 +72,7 @@ def separate_windows(
             estimates = estimates[tracks.follow(tail, estimates)]
             fade = np.linspace(0, 1, overlap, dtype=np.float32)
             estimates[:, :overlap] = (1 - fade) * tail + fade * estimates[:, :overlap]
-        levels = speech_levels(estimates)
+        levels = speech_levels(estimates, sample_rate)
         loudest = max(loudest, float(levels.max()))
         spoken |= above_silence(levels, loudest)
         result[spoken, start:end] = estimates[spoken]
@@ -108,7 +111,7 @@ def levelled(estimates: np.ndarray, mixture: np.ndarray) -> np.ndarray:
         mixture: (T,) floating point.
 
     Returns:
-        (S, T) float32. Gains are not negative; a silent estimate stays silent.
+        (S, T) float32. Gains are not negative, and the nearest of those that are not; a silent estimate stays silent.
 
     >>> talkers = np.random.default_rng(0).standard_normal((2, 8000))
     >>> bool(np.allclose(levelled(np.array([[3.0], [0.1]]) * talkers, talkers.sum(0)), talkers, atol=1e-3))
@@ -132,5 +135,25 @@ def level_gains(products: np.ndarray) -> np.ndarray:
     among, with_mixture = products[:, :-1], products[:, -1]
     norms = np.sqrt(among.diagonal()).clip(min=1e-12)
     ridge = 1e-6 * np.eye(len(among))  # for estimates that are silent or all the same
-    gains = np.linalg.solve(among / np.outer(norms, norms) + ridge, with_mixture / norms)
-    return np.asarray((gains.clip(min=0.0) / norms).astype(np.float32))
+    gains = _not_negative(among / np.outer(norms, norms) + ridge, with_mixture / norms)
+    return np.asarray((gains / norms).astype(np.float32))
+
+
+def _not_negative(among: np.ndarray, with_mixture: np.ndarray) -> np.ndarray:
+    """The gains (S,) of least squares, or where one of them is negative, the best without some of the estimates.
+
+    >>> _not_negative(np.array([[1.0, 0.5], [0.5, 1.0]]), np.array([1.0, 0.2])).tolist()
+    [1.0, 0.0]
+    """
+    everybody: np.ndarray = np.linalg.solve(among, with_mixture)
+    if (everybody >= 0).all():
+        return everybody
+    best, explained = np.zeros_like(everybody), 0.0
+    for count in range(1, len(among)):
+        for some in map(list, combinations(range(len(among)), count)):
+            gains = np.linalg.solve(among[np.ix_(some, some)], with_mixture[some])
+            power = float(gains @ with_mixture[some])
+            if (gains >= 0).all() and power > explained:
+                best, explained = np.zeros_like(everybody), power
+                best[some] = gains
+    return best

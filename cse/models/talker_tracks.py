@@ -44,16 +44,18 @@ class TalkerTracks:
     decide: only then are they asked, and each talker's is the mean over the windows that were listened to.
 
     Args:
+        sample_rate: Of the estimates, in Hz.
         voices: None where there is no voice encoder; then what little correlation there is decides.
 
     >>> talkers = np.random.default_rng(0).standard_normal((3, 16_000), np.float32)
-    >>> tracks = TalkerTracks()
+    >>> tracks = TalkerTracks(sample_rate=16_000)
     >>> tracks.begin(talkers)
     >>> tracks.follow(talkers[:, 12_000:], talkers[[2, 0, 1], 12_000:])
     [1, 2, 0]
     """
 
-    def __init__(self, *, voices: VoiceComparison | None = None) -> None:
+    def __init__(self, *, sample_rate: int, voices: VoiceComparison | None = None) -> None:
+        self._sample_rate = sample_rate
         self._voices = voices
         self._loudest = 0.0
         self._sums: dict[int, np.ndarray] = {}  # of the speaker embeddings of each talker
@@ -75,7 +77,7 @@ class TalkerTracks:
         Returns:
             For each talker, which of the estimates it is.
         """
-        levels = speech_levels(estimates)
+        levels = speech_levels(estimates, self._sample_rate)
         self._loudest = max(self._loudest, float(levels.max()))
         scores = self._correlations(tail, estimates[:, : tail.shape[1]])
         order, margin = _best(scores)
@@ -114,7 +116,7 @@ class TalkerTracks:
         """Keep the last speech of each talker, or its embedding where it is known already."""
         if self._voices is None:
             return
-        levels = speech_levels(talkers)
+        levels = speech_levels(talkers, self._sample_rate)
         self._loudest = max(self._loudest, float(levels.max()))
         for place in above_silence(levels, self._loudest).nonzero()[0].tolist():
             if place in heard:
@@ -124,6 +126,28 @@ class TalkerTracks:
 
     def _learn(self, place: int, vector: np.ndarray) -> None:
         self._sums[place] = self._sums.get(place, 0.0) + vector
+
+
+class NotedTracks(TalkerTracks):
+    """Remembers in which order the estimates of each window came, for what else a network says of each of them.
+
+    Attributes:
+        orders: Of each window so far, what `follow` returned.
+    """
+
+    def __init__(self, *, sample_rate: int) -> None:
+        super().__init__(sample_rate=sample_rate)
+        self.orders: list[list[int]] = []
+
+    def begin(self, estimates: np.ndarray) -> None:
+        """See `TalkerTracks.begin`."""
+        super().begin(estimates)
+        self.orders.append(list(range(len(estimates))))
+
+    def follow(self, tail: np.ndarray, estimates: np.ndarray) -> list[int]:
+        """See `TalkerTracks.follow`."""
+        self.orders.append(super().follow(tail, estimates))
+        return self.orders[-1]
 
 
 def _best(scores: np.ndarray) -> tuple[list[int], float]:

@@ -13,7 +13,7 @@ from cse.models.cues.cue import Cue
 from cse.models.cues.speaker import SpeakerCue
 from cse.models.cues.text import TextCue
 from cse.models.filterbanks import Filterbank
-from cse.models.selectors.selector import Judgement, Selector
+from cse.models.selectors.selector import Heard, Judgement, Selector
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,15 @@ class Estimates:
 
 @dataclass(frozen=True)
 class Voices:
-    """What the masks let through: `waveforms` (B, S, T), and what the backbone made of `prompt` tokens, (B, K, W)."""
+    """What the masks let through.
+
+    Attributes:
+        waveforms: (B, S, T) float.
+        slots: (B, S) what the selector knows of each by its mask; None where it goes by nothing but the waveforms.
+    """
 
     waveforms: Tensor
-    prompt: Tensor | None = None
+    slots: Tensor | None = None
 
 
 class TargetExtractor(nn.Module, ABC):
@@ -114,13 +119,22 @@ class TargetExtractor(nn.Module, ABC):
             features, Cue.join(self._cues(text, speaker)), masks=self.masks
         )
         voices = self.filterbank.apply_masks(masks, representation)
-        return Voices(self.filterbank.decode(voices, mixture.shape[-1]), prompt)
+        slots = None if prompt is None else self.selector.slot_scores(prompt)
+        return Voices(self.filterbank.decode(voices, mixture.shape[-1]), slots)
 
     def judge(self, voices: Voices, *, text: Cue | None = None, speaker: Cue | None = None) -> Judgement:
         """Say which of the voices the cues mean."""
         cues = self._cues(text, speaker)
-        judgement: Judgement = self.selector(voices.waveforms, cues, prompt=voices.prompt)
+        judgement: Judgement = self.selector(voices.waveforms, cues, slots=voices.slots)
         return judgement
+
+    def hear(self, voices: Voices) -> Heard:
+        """The first half of `judge`, which no cue enters: once for many histories."""
+        return self.selector.hear(voices.waveforms, voices.slots)
+
+    def compare(self, heard: Heard, *, text: Cue | None = None, speaker: Cue | None = None) -> Judgement:
+        """The other half of `judge`."""
+        return self.selector.compare(heard, self._cues(text, speaker))
 
     @abstractmethod
     def combine(self, voices: Voices, judgement: Judgement) -> Estimates:

@@ -23,6 +23,7 @@ def separate_in_windows(
     *,
     window: int,
     overlap: int,
+    sample_rate: int,
     tracks: TalkerTracks | None = None,
     stretches: Sequence[float] = (1.0,),
     dtype: torch.dtype = torch.float32,
@@ -36,6 +37,7 @@ def separate_in_windows(
         mixture: (T,) waveform of any floating point type.
         window: Samples separated at once, at most; a shorter recording is separated whole.
         overlap: Samples that neighbours share, faded into each other.
+        sample_rate: Of the mixture, in Hz.
         tracks: Tells who is who; None is by correlation alone.
         stretches: See `at_stretches`.
         dtype: Of the result, float32 or float16, which is what takes memory.
@@ -47,7 +49,8 @@ def separate_in_windows(
     Raises:
         CancelledError: If `should_stop` said so.
 
-    >>> halves = separate_in_windows(lambda x: torch.stack([x, x], 1), torch.randn(1000), window=400, overlap=100)
+    >>> lengths = {"window": 400, "overlap": 100, "sample_rate": 8000}
+    >>> halves = separate_in_windows(lambda x: torch.stack([x, x], 1), torch.randn(1000), **lengths)
     >>> halves.shape
     torch.Size([2, 1000])
     """
@@ -66,6 +69,7 @@ def separate_in_windows(
             mixture.cpu().numpy(),
             window=window,
             overlap=overlap,
+            sample_rate=sample_rate,
             tracks=tracks,
             dtype=np.float16 if dtype == torch.float16 else np.float32,
             should_stop=should_stop,
@@ -81,7 +85,7 @@ def match_levels(estimates: Tensor, mixture: Tensor) -> Tensor:
         mixture: (T,) float.
 
     Returns:
-        (S, T) float32. Gains are not negative; a silent estimate stays silent.
+        (S, T) float32. Gains are not negative, and the nearest of those that are not; a silent estimate stays silent.
 
     >>> talkers = torch.randn(2, 8000)
     >>> matched = match_levels(torch.tensor([[3.0], [0.1]]) * talkers, talkers.sum(0))

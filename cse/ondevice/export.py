@@ -103,7 +103,7 @@ def describe(model: Separator | TargetExtractor, checkpoint: Checkpoint, precisi
         max_turns=0 if text is None else text.max_turns,
         embedding_size=0 if speaker is None else speaker.embedding_size,
         combines=isinstance(model, ContExt),
-        thresholds=thresholds(),
+        thresholds=thresholds(model.sample_rate),
         filterbank=_filterbank(model.filterbank),
         calibration=checkpoint.config.get("calibration"),
     )

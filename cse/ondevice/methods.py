@@ -14,7 +14,7 @@ from cse.inference.cascade import Cascade, Chooses
 from cse.inference.judged import choice_of
 from cse.inference.method import Outcome, ShouldStop, WindowLengths
 from cse.models.overlapping_windows import levelled, separate_windows
-from cse.models.talker_tracks import TalkerTracks
+from cse.models.talker_tracks import NotedTracks
 from cse.ondevice.description import Description
 from cse.ondevice.network import OnnxNetwork
 
@@ -51,6 +51,7 @@ class OnnxSeparateThenChoose(Cascade):
         return separate_windows(
             lambda window: self.network.run(window)[0],
             mixture,
+            sample_rate=self.sample_rate,
             dtype=mixture.dtype.type,
             should_stop=should_stop,
             **window_lengths(self.network.description),
@@ -99,7 +100,7 @@ class OnnxUnderCues:
             raise MissingCueError(
                 f"{self.network.description.name} got nothing that it can use, expected a history or an enrollment"
             )
-        tracks, judged = _Noted(), []
+        tracks, judged = NotedTracks(sample_rate=self.sample_rate), []
 
         def separate(window: np.ndarray) -> np.ndarray:
             voices, logits = self.network.run(window, cues)
@@ -109,6 +110,7 @@ class OnnxUnderCues:
         voices = separate_windows(
             separate,
             mixture,
+            sample_rate=self.sample_rate,
             tracks=tracks,
             should_stop=should_stop,
             **window_lengths(self.network.description),
@@ -178,22 +180,6 @@ class OnnxUnderCues:
             "speaker": vector[np.newaxis].astype(np.float32),
             "speaker_mask": np.array([bool(vector.any())]),
         }
-
-
-class _Noted(TalkerTracks):
-    """Remembers in which order the voices of each window came."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.orders: list[list[int]] = []
-
-    def begin(self, estimates: np.ndarray) -> None:
-        super().begin(estimates)
-        self.orders.append(list(range(len(estimates))))
-
-    def follow(self, tail: np.ndarray, estimates: np.ndarray) -> list[int]:
-        self.orders.append(super().follow(tail, estimates))
-        return self.orders[-1]
 
 
 def _combined(voices: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -133,7 +133,7 @@ class DeferredChoice:
             return
         self._asked_at_s = self._speech.speech_s
         heard = np.concatenate(self._kept, axis=1)
-        talkers = found_talkers(heard)
+        talkers = found_talkers(heard, self._rate)
         choice = self._chooser.choose(
             [heard[outputs].sum(axis=0) for outputs in talkers],
             self._rate,

@@ -62,7 +62,7 @@ class WindowedSeparation:
         self._window = round(windows.window_s * rate)
         self._hop = max(1, round(windows.hop_s * rate))
         self._lookahead = max(1, round(windows.lookahead_s * rate))
-        self._tracks = TalkerTracks(voices=voices)
+        self._tracks = TalkerTracks(sample_rate=rate, voices=voices)
         self._heard = np.zeros(0, np.float32)  # the mixture, as far back as the next window goes
         self._new = 0  # samples of it that are in no window yet
         self._before: np.ndarray | None = None  # (S, T) of the window before, in the order of the talkers

@@ -89,7 +89,7 @@ def by_pytorch(mixture: np.ndarray) -> np.ndarray:
     load_state(model, checkpoint.state)
     with torch.inference_mode():
         estimates = separate_in_windows(
-            model.eval(), torch.from_numpy(mixture), window=20 * RATE, overlap=4 * RATE
+            model.eval(), torch.from_numpy(mixture), window=20 * RATE, overlap=4 * RATE, sample_rate=RATE
         )
     return estimates.numpy()
 

@@ -51,7 +51,7 @@ def test_separation_against_length(capsys):
             whole = seconds(lambda mixture=mixture: separator(mixture[None]))
             windows = seconds(
                 lambda mixture=mixture: separate_in_windows(
-                    separator, mixture, window=20 * rate, overlap=4 * rate
+                    separator, mixture, window=20 * rate, overlap=4 * rate, sample_rate=rate
                 )
             )
             rows.append((length_s, whole / length_s, windows / length_s, windows / whole))
@@ -73,7 +73,7 @@ def test_memory_against_length(capsys):
         "field = lambda name: int(re.search(name + r':\\s+(\\d+)', open('/proc/self/status').read())[1]) / 1024\n"
         "open('/proc/self/clear_refs', 'w').write('5'); held = field('VmRSS')  # 5: forget the peak so far\n"
         "with torch.inference_mode():\n"
-        "    separate_in_windows(s, x, window=20 * r, overlap=4 * r)\n"
+        "    separate_in_windows(s, x, window=20 * r, overlap=4 * r, sample_rate=r)\n"
         "print(field('VmHWM') - held)\n"
     )
     peaks = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +26,8 @@ from cse.models.cues.frozen_speaker import FrozenSpeakerEncoder
 from cse.models.cues.joint_speaker import JointSpeakerEncoder
 from cse.models.cues.speaker import SpeakerCue, SpeakerEncoder
 from cse.models.filterbanks import STFTFilterbank
-from cse.models.selectors.selector import Judgement, Selector, against_nobody
+from cse.models.selectors.fixed_slot import FixedSlotSelector
+from cse.models.selectors.selector import Heard, Judgement, Selector, against_nobody
 from cse.models.separator import Separator
 from cse.models.target_extractor import Voices
 from cse.testing.models import SAMPLE_RATE, SplitByFrequency, ToldChooser, ToneVoice
@@ -56,9 +58,15 @@ class SaysWhich(nn.Module):
 class ByPitch(Selector):
     """Takes the voice that the cue names: the one with more zero crossings is the high one."""
 
-    def forward(self, voices: Tensor, cues: list[Cue], *, prompt: Tensor | None = None) -> Judgement:
+    times_heard = 0
+
+    def hear(self, voices: Tensor, slots: Tensor | None) -> Heard:
+        self.times_heard += 1
         crossings = (voices[..., 1:] * voices[..., :-1] < 0).float().mean(-1)
-        high = (crossings == crossings.amax(1, keepdim=True)).float()
+        return ((crossings == crossings.amax(1, keepdim=True)).float(),)
+
+    def compare(self, heard: Heard, cues: Sequence[Cue]) -> Judgement:
+        (high,) = heard
         low_wanted, high_wanted = cues[0].tokens[:, 0].unbind(-1)
         return Judgement(
             against_nobody(5 * (high * high_wanted[:, None] + (1 - high) * low_wanted[:, None]) - 2)
@@ -121,6 +129,39 @@ def test_long_recordings_are_judged_as_a_whole_and_come_out_whole(kind):
     result = extractor(kind, runtime).extract(low + high, [Turn("low")], sample_rate=RATE)
     assert result.waveform.shape == low.shape
     assert np.corrcoef(result.waveform, low)[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_scores_of_masks_go_with_their_voices_from_window_to_window(outputs):
+    """From the second window on, the high voice comes out of the first mask, and the prompt says so."""
+    low, high = tones(5.0)
+    built, split, windows = model(ContSep), SplitByFrequency(), []
+    built.selector = FixedSlotSelector(width=outputs, talkers=2, outputs=outputs).requires_grad_(False)
+    built.selector.scores.weight.copy_(torch.eye(outputs))
+    built.selector.scores.bias.zero_()
+
+    def separate(mixture: Tensor, **_: Cue) -> Voices:
+        low_at = int(len(windows) > 0)
+        windows.append(mixture)
+        prompt = [3.0, -3.0][:: 1 - 2 * low_at] if outputs == 2 else [6.0 * low_at - 3.0]
+        voices = split(mixture).flip(1) if low_at else split(mixture)
+        return Voices(voices, built.selector.slot_scores(torch.tensor([[prompt]])))
+
+    built.separate = separate  # type: ignore[method-assign]
+    method = UnderCues(model=built, runtime=Runtime(window_s=2.0, overlap_s=0.5))
+    result = Extractor(method=method, name="known").extract(low + high, [Turn("low")], sample_rate=RATE)
+    assert len(windows) > 2
+    assert np.corrcoef(result.waveform, low)[0, 1] > 0.95
+    assert result.probability > 0.9
+
+
+def test_voices_are_heard_once_however_many_turns_are_attributed():
+    method = UnderCues(model=model(ContSep))
+    history = [Turn("low"), Turn("hello"), Turn("high"), Turn("low")]
+    result = Extractor(method=method, name="known").extract(sum(tones()), history, sample_rate=RATE)
+    low, nothing, high, low_again = result.turn_attribution
+    assert low == low_again > 2 and nothing == 0 and high < -2
+    assert method.model.selector.times_heard == 1
 
 
 @pytest.mark.parametrize("supported", [True, False])

@@ -131,5 +131,16 @@ def test_a_talker_alone_has_nothing_to_improve() -> None:
     assert numbers["single_talker_si_sdr_db"] == pytest.approx(46.0)
     assert numbers["single_talker_untouched_rate"] == pytest.approx(2 / 3)
     assert numbers["si_sdri_db"] == numbers["separation_si_sdri_db"] == 7.0
+    assert numbers["si_sdr_db"] == 9.0
+    assert numbers["by_history_turns"]["2"] == {
+        "n": 4, "selection_accuracy": 1.0, "selection_accuracy_ci95": numbers["selection_accuracy_ci95"],
+        "si_sdri_db": 7.0, "si_sdri_selected_db": 7.0,
+    }  # fmt: skip
     assert numbers["failure_rate"] == 0.0
-    assert summarize(alone, seed=0)["si_sdri_db"] is None
+    nothing = summarize(alone, seed=0)
+    assert (
+        nothing["si_sdri_db"]
+        is nothing["si_sdr_db"]
+        is nothing["by_history_turns"]["2"]["si_sdri_db"]
+        is None
+    )

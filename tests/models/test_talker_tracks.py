@@ -40,7 +40,8 @@ class NeverAsked(ToneVoice):
 
 def by_voice(encoder: ToneVoice | None = None) -> TalkerTracks:
     return TalkerTracks(
-        voices=VoiceComparison(encoder=encoder or ToneVoice(), sample_rate=RATE, same_above=0.5)
+        sample_rate=RATE,
+        voices=VoiceComparison(encoder=encoder or ToneVoice(), sample_rate=RATE, same_above=0.5),
     )
 
 
@@ -59,7 +60,7 @@ def only_in(talker: torch.Tensor, *windows: int) -> None:
 
 def separated(talkers: torch.Tensor, tracks: TalkerTracks | None) -> torch.Tensor:
     return separate_in_windows(
-        Shuffling(talkers), talkers.sum(0), window=WINDOW, overlap=OVERLAP, tracks=tracks
+        Shuffling(talkers), talkers.sum(0), window=WINDOW, overlap=OVERLAP, sample_rate=RATE, tracks=tracks
     )
 
 
@@ -131,7 +132,7 @@ def test_no_click_at_the_seams_though_windows_differ(seed):
         leak = 0.4 * torch.rand(2, 1, generator=torch.Generator().manual_seed(10 * seed + call))
         return (piece + leak * piece.flip(0)).unsqueeze(0)
 
-    result = separate_in_windows(leaky, talkers.sum(0), window=WINDOW, overlap=OVERLAP)
+    result = separate_in_windows(leaky, talkers.sum(0), window=WINDOW, overlap=OVERLAP, sample_rate=RATE)
     steepest = (talkers[0].diff().abs().max() + talkers[1].diff().abs().max()).item()
     assert result.diff(dim=1).abs().max() < steepest
     assert result.diff(n=2, dim=1).abs().max() < 1.2 * 0.2 * (2 * np.pi / RATE) ** 2 * (930**2 + 310**2)
@@ -151,7 +152,7 @@ def test_every_length_comes_out_whole():
             lengths.append(piece.shape[-1])
             return torch.stack([piece, 0 * piece], 1)
 
-        result = separate_in_windows(halves, mixture, window=window, overlap=overlap)
+        result = separate_in_windows(halves, mixture, window=window, overlap=overlap, sample_rate=RATE)
         assert result.shape == (2, samples)
         assert max(lengths) <= window
         assert result[0][-1] != 0 or mixture[-1] == 0 or samples == 1 or window < 100, "the tail is lost"
@@ -161,7 +162,12 @@ def test_half_precision_takes_half_of_the_memory_and_is_exact_enough():
     talkers = tones(4, 300, 900)
     exact = separated(talkers, None)
     half = separate_in_windows(
-        Shuffling(talkers), talkers.sum(0), window=WINDOW, overlap=OVERLAP, dtype=torch.float16
+        Shuffling(talkers),
+        talkers.sum(0),
+        window=WINDOW,
+        overlap=OVERLAP,
+        sample_rate=RATE,
+        dtype=torch.float16,
     )
     assert half.dtype == torch.float16
     error_db = 10 * torch.log10((half.float() - exact).square().sum() / exact.square().sum())

@@ -23,9 +23,20 @@ def batch_of(count: int) -> dict[str, Any]:
     return {"mixture": talkers.sum(1), "talkers": talkers}
 
 
-def told(estimates: Tensor) -> Any:
+class Told:
     """A model that returns these whatever it hears."""
-    return lambda _mixture: estimates
+
+    sample_rate = RATE
+
+    def __init__(self, estimates: Tensor) -> None:
+        self.estimates = estimates
+
+    def __call__(self, mixture: Tensor) -> Tensor:
+        return self.estimates
+
+
+def told(estimates: Tensor) -> Any:
+    return Told(estimates)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -71,5 +82,19 @@ def test_of_one_talker_only_the_number_is_measured():
     alone = UnknownCountSeparation().measure(told(batch["talkers"]), batch)
     assert alone["si_sdri_db"].isnan().all()
     assert alone["count_accuracy"].item() == 1
-    shared = batch["talkers"][:, [0, 0, 0]] / 3
-    assert UnknownCountSeparation().measure(told(shared), batch)["count_accuracy"].item() == 0
+    two = batch_of(2)["talkers"]
+    taken_for_two = {"mixture": two.sum(1), "talkers": batch["talkers"]}
+    assert UnknownCountSeparation().measure(told(two), taken_for_two)["count_accuracy"].item() == 0
+
+
+def test_talkers_are_counted_as_at_inference():
+    """Who says little is somebody, and one talker taken apart is not two."""
+    generator = torch.Generator().manual_seed(0)
+    talkers = 0.1 * torch.randn(1, 3, 4 * RATE, generator=generator)
+    talkers[:, 1] *= 0.27  # 11 dB below the first while talking, 20 dB below it over the whole mixture
+    talkers[:, 1, RATE // 2 :] = 0.0
+    talkers[:, 2] = 0.0
+    batch = {"mixture": talkers.sum(1), "talkers": talkers}
+    assert UnknownCountSeparation().measure(told(talkers), batch)["count_accuracy"].item() == 1
+    apart = torch.stack([0.5 * talkers[:, 0], talkers[:, 1], 0.5 * talkers[:, 0]], dim=1)
+    assert UnknownCountSeparation().measure(told(apart), batch)["count_accuracy"].item() == 1

@@ -54,5 +54,9 @@ class Listener(nn.Module, ABC):
         Returns:
             (B, S, B) log-odds that estimate s of mixture b fits the cue of mixture c; 0 where that cue is missing.
         """
-        scores = self.compare(self.hear(estimates), self.read(cue))
+        return self.pair(self.hear(estimates), cue)
+
+    def pair(self, heard: Tensor, cue: Cue) -> Tensor:
+        """As `forward`, of estimates that were heard already, (B, S, E)."""
+        scores = self.compare(heard, self.read(cue))
         return scores * cue.present.to(scores.dtype)

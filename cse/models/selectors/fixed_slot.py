@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from cse.errors import MissingCueError
 from cse.models.cues.cue import Cue
-from cse.models.selectors.selector import Judgement, Selector
+from cse.models.selectors.selector import Heard, Judgement, Selector
 
 
 class FixedSlotSelector(Selector):
@@ -28,7 +28,8 @@ class FixedSlotSelector(Selector):
         ValueError: If `outputs` is neither.
 
     >>> selector = FixedSlotSelector(width=8, talkers=2, outputs=1)
-    >>> selector(torch.randn(3, 2, 100), [], prompt=torch.randn(3, 1, 8)).logits.shape
+    >>> slots = selector.slot_scores(torch.randn(3, 1, 8))
+    >>> selector(torch.randn(3, 2, 100), [], slots=slots).logits.shape
     torch.Size([3, 3])
     """
 
@@ -40,18 +41,27 @@ class FixedSlotSelector(Selector):
             )
         self.scores = nn.Linear(width, outputs)
 
-    def forward(self, voices: Tensor, cues: Sequence[Cue], *, prompt: Tensor | None) -> Judgement:
-        """What the backbone made of the prompts, (B, K, W), the history's first -> logits (B, S + 1), the last -inf.
+    def slot_scores(self, prompt: Tensor) -> Tensor:
+        """What the backbone made of the prompts, (B, K, W), the history's first -> (B, S), a score of each mask."""
+        scores: Tensor = self.scores(prompt[:, 0])
+        if scores.shape[1] == 1:
+            scores = torch.cat([torch.zeros_like(scores), scores], dim=1)
+        return scores
+
+    def hear(self, voices: Tensor, slots: Tensor | None) -> Heard:
+        """The scores (B, S) as they are.
 
         Raises:
             MissingCueError: If the backbone has no prompts.
         """
-        if prompt is None:
+        if slots is None:
             raise MissingCueError(
                 "FixedSlotSelector got no prompt, expected what the backbone made of the history; use SepFormer with "
                 "the Prompt fusion, or the ListeningSelector"
             )
-        scores = self.scores(prompt[:, 0])
-        if scores.shape[1] == 1:
-            scores = torch.cat([torch.zeros_like(scores), scores], dim=1)
-        return Judgement(torch.cat([scores, torch.full_like(scores[:, :1], float("-inf"))], dim=1))
+        return (slots,)
+
+    def compare(self, heard: Heard, cues: Sequence[Cue]) -> Judgement:
+        """Scores (B, S) -> logits (B, S + 1), the last -inf."""
+        (slots,) = heard
+        return Judgement(torch.cat([slots, torch.full_like(slots[:, :1], float("-inf"))], dim=1))

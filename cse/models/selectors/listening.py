@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cse.models.cues.cue import Cue
 from cse.models.listeners.listener import Listener
-from cse.models.selectors.selector import Judgement, Selector, against_nobody, own
+from cse.models.selectors.selector import Heard, Judgement, Selector, against_nobody, own
 
 
 class ListeningSelector(Selector):
@@ -22,8 +22,12 @@ class ListeningSelector(Selector):
         super().__init__()
         self.listener = listener
 
-    def forward(self, voices: Tensor, cues: Sequence[Cue], *, prompt: Tensor | None = None) -> Judgement:
-        """Voices (B, S, T) and the history -> logits (B, S + 1)."""
-        (text,) = cues
-        pairings = self.listener(voices, text)
+    def hear(self, voices: Tensor, slots: Tensor | None) -> Heard:
+        """Voices (B, S, T) -> (B, S, E)."""
+        return (self.listener.hear(voices),)
+
+    def compare(self, heard: Heard, cues: Sequence[Cue]) -> Judgement:
+        """What was heard and the history -> logits (B, S + 1)."""
+        (words,), (text,) = heard, cues
+        pairings = self.listener.pair(words, text)
         return Judgement(against_nobody(own(pairings)), pairings)

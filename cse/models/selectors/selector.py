@@ -27,17 +27,40 @@ class Judgement:
     pairings: Tensor | None = None
 
 
+Heard = tuple[Tensor, ...]
+"""What a selector keeps of the voices of B mixtures, whatever that is."""
+
+
 class Selector(nn.Module, ABC):
     """Says which of the voices of a mixture the cues mean."""
 
+    def forward(self, voices: Tensor, cues: Sequence[Cue], *, slots: Tensor | None = None) -> Judgement:
+        """Judge: `hear`, then `compare`."""
+        return self.compare(self.hear(voices, slots), cues)
+
+    def slot_scores(self, prompt: Tensor) -> Tensor | None:
+        """What the backbone made of the prompts, (B, K, W) -> (B, S) what that says of each mask, if anything.
+
+        These scores go where the mask's voice goes when voices are put in another order.
+        """
+        return None
+
     @abstractmethod
-    def forward(self, voices: Tensor, cues: Sequence[Cue], *, prompt: Tensor | None) -> Judgement:
-        """Judge.
+    def hear(self, voices: Tensor, slots: Tensor | None) -> Heard:
+        """Take in the voices, once for any number of cues.
 
         Args:
             voices: (B, S, T) float waveforms of any level.
+            slots: (B, S) the `slot_scores` of each voice's mask; None where there are none.
+        """
+
+    @abstractmethod
+    def compare(self, heard: Heard, cues: Sequence[Cue]) -> Judgement:
+        """Say which of the voices is meant.
+
+        Args:
+            heard: What `hear` made of them.
             cues: Of the same mixtures: the history (B, K, D), then the enrollment (B, 1, D) if the model takes one.
-            prompt: (B, K, W) what the backbone made of prompt tokens; None where it has none.
         """
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cse.models.cues.cue import Cue
 from cse.models.listeners.listener import Listener
-from cse.models.selectors.selector import Judgement, Selector, against_nobody, own
+from cse.models.selectors.selector import Heard, Judgement, Selector, against_nobody, own
 
 _UNTAUGHT_NATS = 4.0  # as much as listeners that start to train ever say
 
@@ -29,11 +29,15 @@ class TrustingSelector(Selector):
         self.voice_listener = voice_listener
         self.trust = Trust()
 
-    def forward(self, voices: Tensor, cues: Sequence[Cue], *, prompt: Tensor | None = None) -> Judgement:
-        """Voices (B, S, T) and both cues, either of which may be missing -> logits (B, S + 1)."""
-        text, speaker = cues
-        by_text = self.listener(voices, text)
-        by_voice = self.voice_listener(voices, speaker)
+    def hear(self, voices: Tensor, slots: Tensor | None) -> Heard:
+        """Voices (B, S, T) -> words and voices, each (B, S, E)."""
+        return self.listener.hear(voices), self.voice_listener.hear(voices)
+
+    def compare(self, heard: Heard, cues: Sequence[Cue]) -> Judgement:
+        """What was heard and both cues, either of which may be missing -> logits (B, S + 1)."""
+        (words, voices), (text, speaker) = heard, cues
+        by_text = self.listener.pair(words, text)
+        by_voice = self.voice_listener.pair(voices, speaker)
         scores = self.trust(own(by_text), own(by_voice), text.present, speaker.present)
         return Judgement(against_nobody(scores), by_text)
 

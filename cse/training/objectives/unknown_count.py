@@ -8,6 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from cse.models.found_talkers import found_talkers
+from cse.models.overlapping_windows import levelled
 from cse.models.separator import Separator
 from cse.training.losses import neg_si_snr, pairwise_neg_snr
 from cse.training.objectives.objective import Batch, Objective
@@ -23,7 +25,6 @@ class UnknownCountSeparation(Objective[Separator]):
     Args:
         max_snr_db: A talker separated better than this hardly pulls at the weights any more.
         silence_db: Nor does a leftover output this far below the mixture.
-        audible_db: Below the loudest output by more than this, nobody talks in one (as at inference).
     """
 
     results: ClassVar[tuple[str, ...]] = (
@@ -33,13 +34,10 @@ class UnknownCountSeparation(Objective[Separator]):
         "count_accuracy",
     )
 
-    def __init__(
-        self, *, max_snr_db: float = 30.0, silence_db: float = -25.0, audible_db: float = -20.0
-    ) -> None:
+    def __init__(self, *, max_snr_db: float = 30.0, silence_db: float = -25.0) -> None:
         super().__init__()
         self.max_snr_db = max_snr_db
         self.silence_db = silence_db
-        self.audible_db = audible_db
 
     def loss(self, model: Separator, batch: Batch) -> dict[str, Tensor]:
         """From `mixture` (B, T) and `talkers` (B, S, T), of which those who are not there are all zero."""
@@ -54,7 +52,7 @@ class UnknownCountSeparation(Objective[Separator]):
         return {"neg_snr_db": best_assignment(pairwise)[0].mean()}
 
     def measure(self, model: Separator, batch: Batch) -> dict[str, Tensor]:
-        """SI-SDR improvement of the talkers who are there, and whether as many outputs are audible.
+        """SI-SDR improvement of the talkers who are there, and whether as many are found as at inference.
 
         A single talker cannot be improved on; those mixtures only count for the number.
         """
@@ -74,14 +72,19 @@ class UnknownCountSeparation(Objective[Separator]):
         before = torch.stack([neg_si_snr(mixture, talker) for talker in talkers.unbind(1)], dim=1)
         before = (before * there).sum(1) / count
         improvement = torch.where(count > 1, before - after, torch.nan)
-        level = 10 * (estimates.square().mean(-1) + 1e-10).log10()
-        audible = level > level.amax(1, keepdim=True) + self.audible_db
+        found = _found(estimates, mixture, model.sample_rate).to(count)
         return {
             "si_sdri_db": improvement,
             "two_talkers_db": torch.where(count == 2, improvement, torch.nan),
             "three_talkers_db": torch.where(count == 3, improvement, torch.nan),
-            "count_accuracy": (audible.sum(1) == count).float(),
+            "count_accuracy": (found == count).float(),
         }
+
+
+def _found(estimates: Tensor, mixture: Tensor, sample_rate: int) -> Tensor:
+    """How many talkers are found in estimates (B, S, T) of mixtures (B, T), as at inference -> (B,) on the CPU."""
+    pairs = zip(estimates.detach().cpu().numpy(), mixture.float().cpu().numpy(), strict=True)
+    return torch.tensor([len(found_talkers(levelled(some, of), sample_rate)) for some, of in pairs])
 
 
 def best_assignment(pairwise: Tensor) -> tuple[Tensor, Tensor]:
