@@ -12,8 +12,8 @@ A shard has so many mixtures, in the order of the manifest; of each, one after t
     <key>.mixture.flac  <key>.target.flac  <key>.interferer1.flac …  <key>.noise.flac  <key>.enrollment.flac
 
 The key is the id without characters that mean something in WebDataset or on a disk. Audio is 16 bit at the rate of the
-mixture, so sums that were exact stay so. The bytes of a shard are a function of the mixtures in it: times, owners and
-the order of files are fixed.
+mixture, so sums that were exact stay so; it has one channel, that of an array one for each microphone. The bytes of a
+shard are a function of the mixtures in it: times, owners and the order of files are fixed.
 """
 
 from __future__ import annotations
@@ -34,19 +34,22 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from cse.audio import load_waveform
+from cse.audio import load_waveform, read_blocks
 from cse.engines.engine import Engine
 from cse.engines.serial import Serial
-from cse.errors import ManifestError
+from cse.errors import InvalidAudioError, ManifestError
 from cse.files import atomic_write, write_text
 from cse.manifest import Mixture, read_mixtures, write_manifest
+from cse.resampling import resample
 from simulate.checks import check_least
+from simulate.item import MIXTURE_ARRAY, TARGET_ARRAY
 from simulate.settings import claim_folder
 
 INDEX = "shards.json"
 FORMAT = 1
 _SETTINGS = "settings.json"
 _FULL_SCALE = 2**15
+_MOST_CHANNELS = 8
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ def write_shards(
     Raises:
         ManifestError: The manifest is wrong, or two ids become one key, or the mixtures have several rates.
         ConfigError: `output` holds shards of another manifest or size.
-        InvalidAudioError: A file cannot be read; the message names the shard.
+        InvalidAudioError: A file cannot be read, or an array has more channels than FLAC takes; the message names the
+            shard.
     """
     check_least("size", size, 1)
     mixtures = read_mixtures(manifest)
@@ -124,7 +128,7 @@ def write_shard(part: _Part) -> Shard:
     if not part.path.is_file():
         with (
             atomic_write(part.path) as beside,
-            tarfile.open(beside, "w", format=tarfile.USTAR_FORMAT) as archive,
+            tarfile.open(beside, "w", format=tarfile.PAX_FORMAT) as archive,
         ):
             for mixture in part.mixtures:
                 for name, content in _members(mixture):
@@ -169,8 +173,12 @@ def _members(mixture: Mixture) -> Iterator[tuple[str, bytes]]:
         extra={name: _beside(value, mixture, stored) for name, value in mixture.extra.items()},
     )
     yield f"{key}.json", _line(record)
+    arrays = [record.extra.get(key) for key in (MIXTURE_ARRAY, TARGET_ARRAY)]
     for name, path in audio.items():
-        yield name, _flac(load_waveform(path, mixture.sample_rate), mixture.sample_rate)
+        waveform = load_waveform(path, mixture.sample_rate)
+        if name in arrays:
+            waveform = _all_channels(path, mixture.sample_rate)
+        yield name, _flac(waveform, mixture.sample_rate)
 
 
 def _beside(value: Any, mixture: Mixture, stored: Any) -> Any:
@@ -202,10 +210,26 @@ def _line(record: Mixture) -> bytes:
         return (folder / "line.jsonl").read_bytes()
 
 
+def _all_channels(path: Path, sample_rate: int) -> np.ndarray:
+    """What every microphone of an array heard, (M, T) float32; `load_waveform` takes their mean."""
+    info = soundfile.info(path)
+    if info.channels > _MOST_CHANNELS:
+        raise InvalidAudioError(
+            f"{path}: got {info.channels} channels, expected at most {_MOST_CHANNELS}, which is what FLAC takes; "
+            "simulate fewer rooms.microphones"
+        )
+    channels = [
+        np.concatenate(list(read_blocks(path, sample_rate=None, channel=channel)))
+        for channel in range(info.channels)
+    ]
+    return resample(np.stack(channels), info.samplerate, sample_rate)
+
+
 def _flac(waveform: np.ndarray, sample_rate: int) -> bytes:
+    """A waveform (T,) or (M, T) as a file."""
     samples = np.clip(np.round(waveform * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
     file = io.BytesIO()
-    soundfile.write(file, samples, sample_rate, format="FLAC", subtype="PCM_16")
+    soundfile.write(file, samples.T, sample_rate, format="FLAC", subtype="PCM_16")
     return file.getvalue()
 
 

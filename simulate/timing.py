@@ -37,9 +37,9 @@ class Timing:
     cut: bool = False
 
     def cut_to_shortest(self, talkers: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The talkers, (T_s,) each, or their beginnings."""
+        """The talkers, (T_s,) each, or their beginnings; who is silent in there is cut from the first sound on."""
         shortest = min(len(talker) for talker in talkers)
-        return [talker[:shortest] if self.cut else talker for talker in talkers]
+        return [_begun(talker, shortest) if self.cut else talker for talker in talkers]
 
     def begins(self, lengths: Sequence[int]) -> list[int]:
         """The sample with which each talker begins; the first of all begins with 0.
@@ -85,6 +85,18 @@ def draw_timing(
         ),
         cut=cut,
     )
+
+
+def _begun(talker: np.ndarray, samples: int) -> np.ndarray:
+    """So many samples of a talker (T,): the first ones, or, where these are digital silence, from the first sound on.
+
+    >>> _begun(np.array([0.0, 0.5, 0.0, 0.0]), 2).tolist(), _begun(np.array([0.0, 0.0, 0.0, 0.5]), 2).tolist()
+    ([0.0, 0.5], [0.0, 0.5])
+    """
+    start = 0
+    if not np.any(talker[:samples]):
+        start = min(int(np.argmax(talker != 0)), len(talker) - samples)
+    return talker[start : start + samples]
 
 
 def _begin(first: int, last: int, length: int, overlap: Overlap) -> int:

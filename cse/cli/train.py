@@ -15,6 +15,7 @@ from cse.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     from cse.training.mixture_data import MixtureData
+    from cse.training.objectives.objective import Objective
 
 
 def main(argv: list[str]) -> int:
@@ -32,7 +33,7 @@ def main(argv: list[str]) -> int:
     schema = _schema()
     if not argv or {"-h", "--help"} & set(argv):
         print(usage("train", "cse train [experiment=NAME] [KEY=VALUE ...]", schema=schema))
-        return 0
+        return 0 if argv else 2
     options = _options(argv, schema)
     config = call(schema["trainer"], options["trainer"], "trainer")
     optimizer = call(schema["optimizer"], options["optimizer"], "optimizer")
@@ -52,6 +53,7 @@ def main(argv: list[str]) -> int:
     system = TrainingSystem(
         model=model, objective=instantiate(options["objective"], parts=TRAINING_PARTS), optimizer=optimizer
     )
+    _check_silent_talkers(data.mixing, system.objective)
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
         claim_run(
             output,
@@ -100,6 +102,15 @@ def _data(options: Mapping[str, Any], schema: Mapping[str, Callable[..., Any]]) 
     others = {key: value for key, value in options.items() if key not in ("_target_", "mixing")}
     data: MixtureData = call(data_class, {**others, "mixing": mixing}, "data")
     return data
+
+
+def _check_silent_talkers(mixing: Any, objective: Objective[Any]) -> None:
+    weights = getattr(mixing, "count_weights", ())
+    if any(weights[:-1]) and not objective.takes_silent_talkers:
+        raise ConfigError(
+            f"data.mixing.count_weights: got {list(weights)}, with which talkers are silent, expected an objective "
+            f"that takes these, not {type(objective).__name__}; take objective=unknown_count, or leave it out"
+        )
 
 
 def _quiet() -> None:

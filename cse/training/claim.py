@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -47,6 +47,7 @@ def claim_run(
 
     Where there is no checkpoint yet, nothing can be mixed up, and what an earlier attempt has written is replaced. A
     run without a record, of an earlier version, is taken for this one; `check_resumable` still sees whether it fits.
+    What an earlier version's record lacks, it had not known: then the run was one with the default.
 
     Args:
         output: Folder of the run.
@@ -76,7 +77,14 @@ def claim_run(
     if not last.exists():
         with suppress(OSError):  # the claim says what is wrong with the folder
             (output / RUN).unlink()
-    claim_folder(output, RUN, json.loads(json.dumps(settings, default=str)), holds="a run")
+    defaults = {
+        **_leaves("model", _defaults_within(model)),
+        **_leaves("objective", _defaults_within(objective)),
+        **_leaves("data", {**_defaults(type(data)), "mixing": _defaults(type(data.mixing))}),
+        **_leaves("optimizer", _defaults(type(optimizer))),
+        **_leaves("trainer", _defaults(type(trainer))),
+    }
+    claim_folder(output, RUN, _as_json(settings), holds="a run", defaults=_as_json(defaults))
 
 
 def check_resumable(last: Path, module: nn.Module) -> None:
@@ -121,9 +129,32 @@ def _complete(config: Any) -> Any:
     values = {key: _complete(value) for key, value in config.items()}
     if "_target_" not in config:
         return values
-    built = instantiate({"_target_": config["_target_"], "_partial_": True}, parts=TRAINING_PARTS).func
+    return {**_defaults(_class_of(config)), **values}
+
+
+def _defaults_within(config: Any) -> dict[str, Any]:
+    """The defaults of all classes that a config of `instantiate` names, each in its place."""
+    if not isinstance(config, Mapping):
+        return {}
+    inner = {key: found for key, value in config.items() if (found := _defaults_within(value))}
+    return {**(_defaults(_class_of(config)) if "_target_" in config else {}), **inner}
+
+
+def _class_of(config: Mapping[str, Any]) -> Callable[..., Any]:
+    named = {"_target_": config["_target_"], "_partial_": True}
+    built: Callable[..., Any] = instantiate(named, parts=TRAINING_PARTS).func
+    return built
+
+
+def _defaults(built: Callable[..., Any]) -> dict[str, Any]:
+    """Of the arguments that have one."""
     parameters = inspect.signature(built).parameters.values()
-    return {**{one.name: one.default for one in parameters if one.default is not one.empty}, **values}
+    return {one.name: one.default for one in parameters if one.default is not one.empty}
+
+
+def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(values, default=str))
+    return plain
 
 
 def _leaves(name: str, value: Any) -> dict[str, Any]:

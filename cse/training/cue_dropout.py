@@ -1,4 +1,4 @@
-"""Leaving cues out in training, so that a model learns to do with the other one."""
+"""Leaving cues out in training, so that a model learns to do with the other one; how long they may be."""
 
 from __future__ import annotations
 
@@ -53,3 +53,19 @@ class CueDropout:
         drops_history = share == 1 and has_enrollment
         drops_enrollment = share == 2 and has_history
         return has_history and not drops_history, has_enrollment and not drops_enrollment
+
+
+def check_cues(*, max_history_turns: int, enrollment_s: tuple[float, float]) -> None:
+    """Refuse histories without turns, and enrollments without sound.
+
+    >>> check_cues(max_history_turns=1, enrollment_s=(0.0, 5.0))
+    Traceback (most recent call last):
+    cse.errors.ConfigError: enrollment_s: got (0.0, 5.0), expected two lengths, the shorter one first
+    """
+    if max_history_turns < 1:
+        raise ConfigError(
+            f"max_history_turns: got {max_history_turns}, expected at least 1; history_dropout=1 leaves all histories "
+            "away"
+        )
+    if not 0 < enrollment_s[0] <= enrollment_s[1] < float("inf"):
+        raise ConfigError(f"enrollment_s: got {enrollment_s}, expected two lengths, the shorter one first")

@@ -12,11 +12,13 @@ from torch import Tensor
 
 from cse.errors import ConfigError
 from cse.history import Turn
-from cse.training.cue_dropout import CueDropout
+from cse.training.cue_dropout import CueDropout, check_cues
 from cse.training.mixer import Mixer
 from cse.training.mixtures import MixingConfig, Mixtures
 from cse.training.waveform_cache import WaveformCache
 from simulate.casting import Casting
+
+_WITHOUT_DIALOGUES = ("count_weights", "one_corpus_probability", "close_pitch_probability")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,9 @@ class DialogueConfig(MixingConfig, CueDropout):
             interferers are from other dialogues.
         same_gender_probability: Share of the others that must have the gender of the target.
         same_topic_probability: Share of the others that must have the topic of the target's dialogue.
+
+    Raises:
+        ConfigError: A value outside of what is named here, or one of how talkers are drawn without dialogues.
     """
 
     max_history_turns: int = 100
@@ -51,15 +56,13 @@ class DialogueConfig(MixingConfig, CueDropout):
     def __post_init__(self) -> None:
         super().__post_init__()
         CueDropout.__post_init__(self)
-        if self.max_history_turns < 1:
-            raise ConfigError(
-                f"max_history_turns: got {self.max_history_turns}, expected at least 1; history_dropout=1 leaves all "
-                "histories away"
-            )
-        if not 0 < self.enrollment_s[0] <= self.enrollment_s[1]:
-            raise ConfigError(
-                f"enrollment_s: got {self.enrollment_s}, expected two lengths, the shorter one first"
-            )
+        check_cues(max_history_turns=self.max_history_turns, enrollment_s=self.enrollment_s)
+        for name in _WITHOUT_DIALOGUES:
+            if getattr(self, name):
+                raise ConfigError(
+                    f"{name}: got {getattr(self, name)} with cues, where dialogues say who talks, expected none; leave "
+                    "it out"
+                )
 
     def mixtures(
         self, *, speech: WaveformCache, seed: int, length: int, noise: WaveformCache | None

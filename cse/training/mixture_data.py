@@ -83,6 +83,7 @@ class MixtureData(pl.LightningDataModule, ABC):
         self.validation_segment_s = validation_segment_s
         self.seed = seed
         self.workers = workers
+        self._resumed = {"step": 0, "mixtures": 0}
 
     @abstractmethod
     def training_mixtures(self, *, length: int, world_size: int) -> MixtureSet:
@@ -119,12 +120,9 @@ class MixtureData(pl.LightningDataModule, ABC):
     def train_dataloader(self) -> DataLoader:
         """Batches from where training stands, so that a resumed run goes on with the mixtures it had not seen."""
         world_size, rank = self._processes()
-        items_per_step = (
-            self.batch_size * world_size * (self.trainer.accumulate_grad_batches if self.trainer else 1)
-        )
-        epoch_items = self.steps_per_epoch * items_per_step
+        epoch_items = self.steps_per_epoch * self._mixtures_a_step
         sampler = ResumableSampler(
-            items_done=lambda: (self.trainer.global_step if self.trainer else 0) * items_per_step,
+            items=self._until_the_end_of_the_epoch,
             epoch_items=epoch_items,
             rank=rank,
             world_size=world_size,
@@ -147,6 +145,14 @@ class MixtureData(pl.LightningDataModule, ABC):
         mixtures = self.fixed_mixtures()
         return self._loader(Subset(mixtures, range(rank, self.validation_mixtures, world_size)), mixtures)
 
+    def state_dict(self) -> dict[str, int]:
+        """Called by Lightning: how many mixtures training has used, whose number in a step may change later."""
+        return {"step": self._step, "mixtures": self._used}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Called by Lightning; not for a checkpoint of an earlier version, where all steps count as one of now."""
+        self._resumed = dict(state_dict)
+
     def transfer_batch_to_device(
         self, batch: dict[str, Any], device: torch.device, dataloader_idx: int
     ) -> dict[str, Any]:
@@ -167,7 +173,29 @@ class MixtureData(pl.LightningDataModule, ABC):
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
+            # of its own: each new iterator takes a number from it, and dropout would go on differently
+            generator=torch.Generator(),
         )
+
+    @property
+    def _step(self) -> int:
+        return self.trainer.global_step if self.trainer else 0
+
+    @property
+    def _mixtures_a_step(self) -> int:
+        accumulated = self.trainer.accumulate_grad_batches if self.trainer else 1
+        return self.batch_size * self._processes()[0] * accumulated
+
+    @property
+    def _used(self) -> int:
+        """Mixtures until now, over all processes."""
+        world_size, _ = self._processes()
+        before = -(-self._resumed["mixtures"] // world_size) * world_size  # i is of process i % world_size
+        return before + (self._step - self._resumed["step"]) * self._mixtures_a_step
+
+    def _until_the_end_of_the_epoch(self) -> range:
+        steps = self.steps_per_epoch - self._step % self.steps_per_epoch
+        return range(self._used, self._used + steps * self._mixtures_a_step)
 
     def _processes(self) -> tuple[int, int]:
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)

@@ -92,8 +92,11 @@ class MixingConfig(ChannelConfig):
                 check_share(field.name, getattr(self, field.name))
         check_least("talkers", self.talkers, 1)
         check_least("segment_s", self.segment_s, LEAST_SEGMENT_S)
-        for name in ("overlap", "noise_snr_db", "rt60_s", "direct_to_reverberant_db"):
+        for name in ("max_delay_s", "max_shift_s"):
+            check_least(name, getattr(self, name), 0)
+        for name in ("overlap", "noise_snr_db", "direct_to_reverberant_db"):
             check_range(name, getattr(self, name))
+        check_range("rt60_s", self.rt60_s, least=0)
         if self.count_weights and (
             len(self.count_weights) != self.talkers
             or min(self.count_weights) < 0

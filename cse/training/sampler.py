@@ -11,16 +11,16 @@ class ResumableSampler(Sampler[int]):
     """Counts on from where training stood: rank r of W takes every W-th index of each step, none twice.
 
     Args:
-        items_done: Asked at the start of an epoch: how many indices all ranks together have used up.
-        epoch_items: Indices of an epoch over all ranks.
+        items: Asked at the start of an epoch: the indices that all ranks together take until its end.
+        epoch_items: Indices of a whole epoch over all ranks.
         rank: This process.
         world_size: Number of processes.
     """
 
     def __init__(
-        self, *, items_done: Callable[[], int], epoch_items: int, rank: int = 0, world_size: int = 1
+        self, *, items: Callable[[], range], epoch_items: int, rank: int = 0, world_size: int = 1
     ) -> None:
-        self.items_done = items_done
+        self.items = items
         self.epoch_items = epoch_items
         self.rank = rank
         self.world_size = world_size
@@ -29,6 +29,4 @@ class ResumableSampler(Sampler[int]):
         return self.epoch_items // self.world_size
 
     def __iter__(self) -> Iterator[int]:
-        done = self.items_done()
-        end = (done // self.epoch_items + 1) * self.epoch_items
-        return iter(range(done + self.rank, end, self.world_size))
+        return iter(self.items()[self.rank :: self.world_size])

@@ -64,6 +64,10 @@ class TrainingSystem(pl.LightningModule):
         model: What is trained.
         objective: Loss and measures.
         optimizer: Optimiser and schedule.
+
+    Attributes:
+        has_trained: Whether any training was left to do.
+        validated_step: The steps that the weights of the last validation had behind them; None before the first one.
     """
 
     def __init__(self, *, model: nn.Module, objective: Objective[Any], optimizer: OptimizerConfig) -> None:
@@ -71,9 +75,15 @@ class TrainingSystem(pl.LightningModule):
         self.model = model
         self.objective = objective
         self.optimizer_config = optimizer
+        self.has_trained = False
+        self.validated_step: int | None = None
         self._results = {name: MeanMetric() for name in objective.results}
         for name, metric in self._results.items():
             self.add_module(f"_{name}", metric)  # moves with the module, and is reduced over processes
+
+    def on_train_start(self) -> None:
+        """Called by Lightning."""
+        self.has_trained = True
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Loss of one batch."""
@@ -94,6 +104,7 @@ class TrainingSystem(pl.LightningModule):
         for name, metric in self._results.items():
             self.log(f"validation/{name}", metric.compute(), prog_bar=True)
             metric.reset()
+        self.validated_step = self.trainer.global_step
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Called by Lightning."""

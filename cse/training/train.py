@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,15 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.strategies import FSDPStrategy
 from pytorch_lightning.utilities import rank_zero_info
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch import nn
 
-from cse.checkpoint import save_checkpoint
-from cse.errors import ConfigError, one_line
+from cse.checkpoint import load_checkpoint, save_checkpoint
+from cse.errors import CheckpointError, ConfigError, one_line
 from cse.processor import has_bfloat16
 from cse.training.claim import check_resumable
 from cse.training.initial import load_initial
 from cse.training.mixture_data import MixtureData
+from cse.training.stopping import StopTogether
 from cse.training.system import TrainingSystem
 from simulate.checks import check_least, check_share
 
@@ -126,22 +129,19 @@ def train(
         system.model.compile()
     if not last.exists():
         load_initial(system.model, config.init_from)
-    try:
+    with _explained():
         trainer.fit(system, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
-    except SystemExit as stop:  # what Lightning makes of Ctrl-C and SIGTERM; the latter with exit code 0
-        raise KeyboardInterrupt from stop
-    except MisconfigurationException as error:
-        raise ConfigError(f"trainer: {one_line(error)}; change trainer.* to what can be done here") from error
-    except OSError as error:
-        raise ConfigError(
-            f"training: {one_line(error)}; expected files that can be read, and folders that can be written to"
-        ) from error
     if isinstance(trainer.strategy, FSDPStrategy):
         raise ConfigError(
             f"trainer.strategy={config.strategy}: got weights spread over the processes, expected them in one; "
             f"type the same with trainer.strategy=auto trainer.devices=1, which writes {output / 'model'} from {last}"
         )
     _take_average(system, last, trainer.global_step)
+    if not system.has_trained and _holds(output / "model", system.model):
+        return output / "model"
+    if system.validated_step != trainer.global_step:
+        with _explained():
+            trainer.validate(system, datamodule=data, verbose=False)
     if trainer.is_global_zero:
         results = {
             key.removeprefix("validation/"): float(value)
@@ -160,6 +160,33 @@ def _take_average(system: TrainingSystem, last: Path, step: int) -> None:
         checkpoint = torch.load(last, map_location="cpu", weights_only=True, mmap=True)
         if checkpoint["global_step"] == step:
             system.load_state_dict(checkpoint["state_dict"])
+
+
+def _holds(folder: Path, model: nn.Module) -> bool:
+    """Whether the finished checkpoint is there, with the weights of this model."""
+    try:
+        finished = load_checkpoint(folder).state
+    except CheckpointError:  # none, or a damaged one
+        return False
+    state = model.state_dict()
+    return finished.keys() == state.keys() and all(
+        torch.equal(tensor.cpu(), finished[name]) for name, tensor in state.items()
+    )
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """What Lightning raises, as what `train` raises."""
+    try:
+        yield
+    except SystemExit as stop:  # what Lightning makes of Ctrl-C and SIGTERM; the latter with exit code 0
+        raise KeyboardInterrupt from stop
+    except MisconfigurationException as error:
+        raise ConfigError(f"trainer: {one_line(error)}; change trainer.* to what can be done here") from error
+    except OSError as error:
+        raise ConfigError(
+            f"training: {one_line(error)}; expected files that can be read, and folders that can be written to"
+        ) from error
 
 
 def _precision(config: TrainerConfig) -> str:
@@ -188,6 +215,7 @@ def _trainer(config: TrainerConfig, output: Path, *, steps_per_epoch: int) -> pl
         ),
         LearningRateMonitor(),
         RandomState(),
+        StopTogether(),
     ]
     if config.ema_decay is not None:
         callbacks.append(EMAWeightAveraging(decay=config.ema_decay))

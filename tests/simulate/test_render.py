@@ -285,6 +285,24 @@ def test_cut_to_the_shortest(made_up_utterances: Path, tmp_path: Path) -> None:
         assert snr_db(target, interferer) == pytest.approx(record.snr_db[0], abs=0.1)
 
 
+def test_a_talker_who_begins_with_silence_is_not_cut_to_it(made_up_utterances: Path, tmp_path: Path) -> None:
+    utterances = read_utterances(made_up_utterances)
+    late, other = utterances[1], next(one for one in utterances if one.dialogue != utterances[1].dialogue)
+    for utterance, before_s, name in ((late, 2.0, "late"), (other, 0.0, "other")):
+        speech = load_waveform(utterance.audio, 8000)
+        write_audio(tmp_path / f"{name}.wav", np.pad(speech, (round(8000 * before_s), 0)), 8000)
+    late, other = (
+        replace(one, audio=tmp_path / f"{name}.wav", split=None, speaker=name)
+        for one, name in ((late, "late"), (replace(other, history=()), "other"))
+    )
+    write_manifest(tmp_path / "u.jsonl", [late, other])
+    for target, rooms in (("reverberant", None), ("dry", ROOMS)):
+        config = _config(rooms=rooms, target=target, cut_probability=1.0)
+        (record,) = render(tmp_path / "u.jsonl", tmp_path / target, config, progress=False)
+        assert record.target is not None and record.target_speaker == "late"
+        assert np.abs(_pcm(record.target)).max() > 1000
+
+
 def test_a_channel_changes_the_mixture_and_nothing_else(
     made_up_utterances: Path, tmp_path: Path, noise: NoiseConfig
 ) -> None:

@@ -116,6 +116,20 @@ def test_files_that_other_keys_name_come_along(tmp_path):
     assert (record["target_in_mixture"], record["channel"]) == ("a_1.reverberant.flac", "opus.wav")
 
 
+def test_arrays_keep_all_their_channels(tmp_path, rng):
+    array = rng.uniform(-0.5, 0.5, (3, 8000)).astype(np.float32)
+    write_audio(tmp_path / "mixture_array.wav", array, 16000)
+    record = one_mixture(tmp_path, extra={"mixture_array": "mixture_array.wav"})
+    write_manifest(tmp_path / "m.jsonl", [record])
+    shard = write_shards(tmp_path / "m.jsonl", tmp_path / "out", progress=False)[0]
+    with tarfile.open(tmp_path / "out" / shard.name) as archive:
+        stored = archive.extractfile("a.mixture_array.flac").read()
+    assert np.array_equal(pcm(stored), pcm(tmp_path / "mixture_array.wav"))
+    write_audio(tmp_path / "mixture_array.wav", np.tile(array, (3, 1)), 16000)
+    with pytest.raises(InvalidAudioError, match=r"mixture_array\.wav: got 9 channels, expected at most 8"):
+        write_shards(tmp_path / "m.jsonl", tmp_path / "again", progress=False)
+
+
 def test_keys_have_nothing_in_them_that_means_something():
     assert key_of("../a.b") == "___a_b"
     assert key_of("Ω1") == "_1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -156,6 +157,44 @@ def test_a_codec_that_is_not_installed_is_refused_before_any_audio_is_decoded(co
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(MissingExtraError, match=r"cse\[codecs\]"):
         data(corpus, mixing=replace(TWO, opus_probability=0.1), disjoint="dialogues")
+
+
+# ---- going on
+
+
+def used(module: DynamicMixingData, step: int, **trainer) -> list[int]:
+    """The mixtures of all processes from a step on until the end of the epoch, in order."""
+    indices = []
+    world_size = trainer.get("world_size", 1)
+    for rank in range(world_size):
+        options = {"world_size": world_size, "accumulate_grad_batches": 1, **trainer}
+        module.trainer = SimpleNamespace(global_step=step, global_rank=rank, **options)
+        indices += list(module.train_dataloader().sampler)
+    return sorted(indices)
+
+
+def test_no_mixture_is_repeated_or_left_out_where_a_step_has_another_number_of_them(corpus):
+    options = {"disjoint": "dialogues", "steps_per_epoch": 10}
+    first, second, third = (data(corpus, batch_size=size, **options) for size in (8, 4, 6))
+    first.prepare_data()
+    assert used(first, 5) == list(range(40, 80))
+    second.load_state_dict(first.state_dict())  # five steps of eight
+    assert used(second, 5) == list(range(40, 60)), "five steps of four are left in this epoch"
+    assert used(second, 10) == list(range(60, 100))
+    used(second, 12)
+    third.load_state_dict(second.state_dict())  # and seven of four
+    assert used(third, 12, world_size=3) == list(range(69, 69 + 8 * 18)), "from the next one of process 0 on"
+    earlier = data(corpus, batch_size=4, **options)
+    assert used(earlier, 5) == list(range(20, 40)), "nothing is known about the steps before"
+
+
+def test_an_iterator_over_the_mixtures_takes_no_random_numbers_of_the_training(corpus):
+    module = data(corpus, disjoint="dialogues")
+    module.prepare_data()
+    before = torch.get_rng_state()
+    for loader in (module.train_dataloader(), module.val_dataloader()):
+        next(iter(loader))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 # ---- a corpus of two people

@@ -375,6 +375,9 @@ def test_what_the_manifest_lacks_is_named(speech, change, options, message):
         ({"absent_probability": 1.5}, r"absent_probability: got 1.5, expected a share between 0 and 1"),
         ({"max_history_turns": 0}, r"max_history_turns: got 0, expected at least 1"),
         ({"enrollment_s": (3.0, 2.0)}, r"enrollment_s: got \(3.0, 2.0\), expected two lengths"),
+        ({"count_weights": (1.0, 1.0)}, r"count_weights: got \(1.0, 1.0\) with cues, .* expected none"),
+        ({"one_corpus_probability": 0.5}, r"one_corpus_probability: got 0.5 with cues"),
+        ({"close_pitch_probability": 0.5}, r"close_pitch_probability: got 0.5 with cues"),
     ],
 )
 def test_wrong_options_are_named(options, message):

@@ -384,6 +384,9 @@ def test_the_channel_s_share_is_drawn(speech):
         ({"overlap": (0.5, 1.5)}, r"overlap: got \[0.5, 1.5\], expected ratios between 0 and 1"),
         ({"noise_snr_db": (10.0, 0.0)}, r"noise_snr_db: got \[10.0, 0.0\], expected \[lowest, highest\]"),
         ({"count_weights": (1, 2, 3)}, r"count_weights: got \[1, 2, 3\], expected 2 numbers"),
+        ({"rt60_s": (0.0, 0.0)}, r"rt60_s: got \[0.0, 0.0\], expected \[lowest, highest\], both above 0"),
+        ({"max_delay_s": -1.0}, r"max_delay_s: got -1.0, expected 0 or more"),
+        ({"max_shift_s": -1.0}, r"max_shift_s: got -1.0, expected 0 or more"),
         ({"padded": False}, r"padded: .* expected max_delay_s=SECONDS"),
         ({"bank": Path("rirs")}, r"bank: got rirs, .* expected reverberation_probability above 0"),
     ],
@@ -442,14 +445,12 @@ def test_a_file_that_cannot_be_decoded_leaves_no_half_cache(speech, tmp_path):
 
 
 def test_the_sampler_goes_on_where_it_stopped_and_ranks_share_nothing():
-    done = 0
-    whole = list(ResumableSampler(items_done=lambda: done, epoch_items=12))
-    assert whole == list(range(12))
-    done = 6
-    assert list(ResumableSampler(items_done=lambda: done, epoch_items=12)) == [6, 7, 8, 9, 10, 11]
-    done = 12
-    ranks = [
-        list(ResumableSampler(items_done=lambda: done, epoch_items=12, rank=r, world_size=2)) for r in (0, 1)
-    ]
+    left = range(12)
+    whole = ResumableSampler(items=lambda: left, epoch_items=12)
+    assert list(whole) == list(range(12))
+    left = range(6, 12)
+    assert list(whole) == [6, 7, 8, 9, 10, 11]
+    left = range(12, 24)
+    ranks = [list(ResumableSampler(items=lambda: left, epoch_items=12, rank=r, world_size=2)) for r in (0, 1)]
     assert sorted(ranks[0] + ranks[1]) == list(range(12, 24))
     assert not set(ranks[0]) & set(ranks[1])

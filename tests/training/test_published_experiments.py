@@ -128,7 +128,9 @@ def test_a_head_by_place_needs_to_know_the_width_of_the_prompts(capsys):
 
 
 def test_a_head_by_place_goes_with_sepformer_and_prompts():
-    options = composed("contsep", "selector=fixed_slot", "backbone=sepformer", "fusion=prompt", "backbone.width=64")
+    options = composed(
+        "contsep", "selector=fixed_slot", "backbone=sepformer", "fusion=prompt", "backbone.width=64"
+    )
     assert options["model"]["selector"]["width"] == options["model"]["backbone"]["width"] == 64
 
 

@@ -20,12 +20,13 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from cse.audio import load_waveform
+from cse.audio import load_waveform, write_audio
 from cse.cli import main
 from cse.errors import ConfigError, CseError, ManifestError
+from cse.files import atomic_write
 from cse.manifest import Mixture, read_mixtures, write_manifest
 from cse.testing.corpus import write_mixtures
-from cse.training.shards.cache import ShardCache
+from cse.training.shards.cache import ShardCache, _locked
 from cse.training.shards.index import ShardAddress, read_indices
 from cse.training.shards.mixtures import SegmentConfig, ShardMixtures
 from cse.training.shards.open_shard import OpenShard
@@ -137,6 +138,52 @@ def one_shard(folder: Path, record: Mixture) -> Path:
     return folder / "out"
 
 
+def test_talkers_are_as_loud_as_in_a_mixture_behind_a_channel(manifest, tmp_path):
+    record = read_mixtures(manifest)[0]
+    quiet = 10 ** (-20 / 20)
+    write_audio(tmp_path / "sent.wav", quiet * load_waveform(record.mixture, RATE), RATE)
+    values = {**vars(record), "mixture": tmp_path / "sent.wav", "enrollment": None}
+    sent = Mixture(**{**values, "extra": {"channel": {"gain_db": -20.0}}})
+    item = mixtures(one_shard(tmp_path, sent))[0]
+    assert item["mixture"].abs().max() > 0.01
+    assert torch.allclose(item["talkers"].sum(0), item["mixture"], atol=2**-14)
+    (tmp_path / "wrong").mkdir()
+    wrong = Mixture(**{**values, "extra": {"channel": {"gain_db": "loud"}}})
+    with pytest.raises(ManifestError, match=r"channel\.gain_db: got 'loud', expected a number"):
+        mixtures(one_shard(tmp_path / "wrong", wrong))[0]
+
+
+def test_every_piece_is_decoded_once(folder, monkeypatch):
+    read: list[str] = []
+    audio = OpenShard.audio
+
+    def counted(self: OpenShard, number: int, kind: str, *place: int) -> np.ndarray:
+        read.append(kind)
+        return audio(self, number, kind, *place)
+
+    monkeypatch.setattr(OpenShard, "audio", counted)
+    for index, segment_s in enumerate((0.2, 0.9)):  # within the mixture, and longer than it
+        _ = mixtures(folder, segment_s=segment_s)[index]
+        assert sorted(read) == ["enrollment", "interferer1", "mixture", "target"]
+        read.clear()
+
+
+def test_ids_of_any_length_are_kept(manifest, tmp_path):
+    record = Mixture(**{**vars(read_mixtures(manifest)[0]), "id": 150 * "x"})
+    shards = read_indices([str(one_shard(tmp_path, record))], sample_rate=RATE, talkers=2)
+    opened = OpenShard(Path(shards[0].place), shards[0])
+    assert opened.record(0)["id"] == 150 * "x"
+    assert len(opened.audio(0, "mixture")) == round(0.6 * RATE)
+
+
+@pytest.mark.parametrize(
+    "option", [{"enrollment_s": (0.0, 5.0)}, {"enrollment_s": (3.0, 2.0)}, {"max_history_turns": 0}]
+)
+def test_cues_without_anything_in_them_are_refused(option):
+    with pytest.raises(ConfigError, match=f"{next(iter(option))}: got "):
+        SegmentConfig(talkers=2, **option)
+
+
 def test_an_absent_target_is_minus_one_and_another_number_of_talkers_is_refused(manifest, tmp_path):
     record = read_mixtures(manifest)[0]
     interferers = (*record.interferers, record.target)
@@ -214,6 +261,29 @@ def test_downloaded_shards_beyond_the_limit_are_deleted(served, tmp_path):
     opened = [cache.open(shard) for shard in shards[:3]]
     assert {path.stem for path in tmp_path.glob("*.tar")} == {shard.sha256 for shard in shards[1:3]}
     assert opened[0].record(0)["id"]  # a worker that still reads it
+
+
+def test_workers_make_room_without_getting_into_each_other_s_way(tmp_path, monkeypatch):
+    names = ("a", "b", "c", "opened", "new")
+    for place, name in enumerate(names):
+        (tmp_path / f"{name}.tar").write_bytes(b"x" * 1000)
+        os.utime(tmp_path / f"{name}.tar", ns=(place, place))
+    cache = ShardCache(tmp_path)
+    with atomic_write(tmp_path / "unfinished.tar") as beside:  # another worker downloads this one,
+        beside.write_bytes(b"x" * 1000)
+        os.utime(beside, ns=(0, 0))
+        stat = Path.stat
+
+        def gone(self: Path, **options: bool) -> os.stat_result:
+            if self.name == "a.tar":  # and has just deleted this one,
+                self.unlink(missing_ok=True)
+            return stat(self, **options)
+
+        monkeypatch.setattr(Path, "stat", gone)
+        with _locked(tmp_path / "opened.lock"):  # and is about to open that one
+            cache._make_room(1500, keep=tmp_path / "new.tar")
+        assert {path.name for path in tmp_path.glob("[!.]*.tar")} == {"opened.tar", "new.tar"}
+        assert beside.exists()
 
 
 def test_what_is_not_what_the_index_says_is_refused_and_not_kept(served, tmp_path):

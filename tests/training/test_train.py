@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
@@ -16,12 +20,14 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from cse.checkpoint import instantiate, load_checkpoint, load_state
+from cse.checkpoint import instantiate, load_checkpoint, load_state, save_checkpoint
 from cse.cli import main
 from cse.cli.config import call, compose, plain
-from cse.cli.train import _schema
+from cse.cli.train import _data, _options, _schema
 from cse.testing.corpus import write_utterances
 from cse.training.dialogue_mixtures import DialogueConfig
+from cse.training.objectives.separation import Separation
+from cse.training.stopping import StopTogether
 
 TINY = [
     "sample_rate=8000",
@@ -120,6 +126,39 @@ def test_a_run_that_was_stopped_goes_on_as_if_nothing_had_happened(corpus, tmp_p
         assert torch.equal(whole[name], parts[name]), name
 
 
+def test_a_run_that_was_stopped_after_a_validation_drops_out_the_same(corpus, tmp_path):
+    sepformer = [
+        "backbone=sepformer", "++backbone.width=8", "+backbone.layers=1", "+backbone.repeats=1", "+backbone.heads=2",
+        "+backbone.feed_forward=8", "+backbone.chunk_size=20", "+backbone.dropout=0.3",
+    ]  # fmt: skip
+    others = [one for one in TINY if not one.startswith(("+backbone", "data.steps", "data.validation_m"))]
+    options = [
+        *others, *sepformer, *corpus, "data.steps_per_epoch=1", "data.validation_mixtures=1",
+        "trainer.checkpoint_every_steps=1", "optimizer.total_steps=2",
+    ]  # fmt: skip
+    assert main(["train", *options, f"output={tmp_path / 'whole'}", "trainer.max_steps=2"]) == 0
+    for steps in (1, 2):
+        assert main(["train", *options, f"output={tmp_path / 'parts'}", f"trainer.max_steps={steps}"]) == 0
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    for name in whole:
+        assert torch.equal(whole[name], parts[name]), name
+
+
+@pytest.mark.parametrize("extra", [[], ["trainer.ema_decay=0.5"]], ids=["plain", "ema"])
+def test_the_card_has_the_results_of_the_weights_beside_it(corpus, tmp_path, extra):
+    others = [one for one in TINY if not one.startswith("data.steps_per_epoch")]
+    options = [*others, *corpus, *extra, "data.steps_per_epoch=2", "optimizer.learning_rate=0.05", "output=x"]
+    assert main(["train", *options, f"output={tmp_path}", "trainer.max_steps=3"]) == 0
+    checkpoint = load_checkpoint(tmp_path / "model")
+    model = instantiate(checkpoint.config["model"]).eval()
+    load_state(model, checkpoint.state)
+    composed = _options([*options, "trainer.max_steps=3"], _schema())
+    data = _data(composed["data"], _schema())
+    with torch.inference_mode():
+        found = [Separation().measure(model, batch)["si_sdri_db"] for batch in data.val_dataloader()]
+    assert f"si_sdri_db {torch.cat(found).mean():.2f}; n = 5" in checkpoint.card
+
+
 @pytest.mark.slow
 def test_two_processes_train_together_and_validate_like_one(corpus, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
@@ -173,6 +212,58 @@ def test_a_run_that_is_told_to_stop_says_so_and_leaves_no_model(corpus, tmp_path
     assert process.returncode == 130
     assert message.endswith("cse train: interrupted\n")
     assert not (tmp_path / "model").exists()
+
+
+def test_a_process_that_is_told_to_stop_waits_until_all_know(monkeypatch):
+    monkeypatch.setattr(signal, "signal", lambda number, handler: handlers.update({number: handler}))
+    handlers: dict[int, Callable[..., None]] = {}
+    told = []
+
+    def any_of_them(decision: bool, *, all: bool) -> bool:
+        told.append(decision)
+        return decision or len(told) == 3  # the other one is told later
+
+    trainer = SimpleNamespace(world_size=2, strategy=SimpleNamespace(reduce_boolean_decision=any_of_them))
+    first, second = StopTogether(), StopTogether()
+    for stop in (first, second):
+        stop.on_train_start(trainer, None)
+        stop.on_train_batch_start(trainer, None, None, 0)
+    with pytest.raises(KeyboardInterrupt):
+        first.on_train_batch_start(trainer, None, None, 1)
+    handlers[signal.SIGTERM](signal.SIGTERM, None)  # says nothing to anybody
+    assert told == [False, False, False]
+    with pytest.raises(KeyboardInterrupt):
+        second.on_train_batch_start(trainer, None, None, 1)
+    assert told[-1] is True
+
+
+@pytest.mark.slow
+def test_two_processes_that_are_told_to_stop_at_once_do(corpus, tmp_path):
+    options = [
+        *TINY,
+        *corpus,
+        f"output={tmp_path}",
+        "trainer.max_steps=100000",
+        "trainer.checkpoint_every_steps=2",
+    ]
+    with subprocess.Popen(
+        [sys.executable, "-m", "cse", "train", *options, "trainer.devices=2", "trainer.strategy=ddp"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+    ) as process:
+        try:
+            deadline = time.monotonic() + 120
+            while not (tmp_path / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
+                time.sleep(0.2)
+            os.killpg(process.pid, signal.SIGTERM)
+            message = process.communicate(timeout=60)[1]
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130
+    assert message.endswith("cse train: interrupted\n")
 
 
 def test_every_experiment_composes_and_builds():
@@ -243,6 +334,14 @@ def test_mixtures_of_more_talkers_than_the_model_has_are_refused(capsys, corpus,
     assert "data.mixing.talkers is 3, the model separates 2" in message
 
 
+def test_silent_talkers_are_refused_where_the_objective_cannot_take_them(capsys, corpus, tmp_path):
+    options = [*TINY, *corpus, f"output={tmp_path}", "trainer.max_steps=1"]
+    message = one_line_error(capsys, [*options, "data.mixing.count_weights=[1,1]"])
+    assert "data.mixing.count_weights: got [1.0, 1.0], with which talkers are silent" in message
+    assert "not Separation; take objective=unknown_count" in message
+    assert main(["train", *options, "data.mixing.count_weights=[1,1]", "objective=unknown_count"]) == 0
+
+
 def test_validation_on_what_is_trained_on_is_refused(capsys, corpus, tmp_path):
     message = one_line_error(capsys, [*TINY, *corpus, f"output={tmp_path}", "data.validation_split=train"])
     assert "data.validation_split: got 'train', which is trained on" in message
@@ -307,6 +406,49 @@ def test_a_run_goes_on_elsewhere_longer_and_with_defaults_written_out(capsys, co
     assert main(["train", *options]) == 0
     assert "3 steps" in load_checkpoint(tmp_path / "run" / "model").card
     capsys.readouterr()
+
+
+def test_a_finished_run_is_left_as_it_is_unless_its_model_is_another_one_s(corpus, run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    model = tmp_path / "run" / "model"
+    options = [*TINY, *corpus, f"output={tmp_path / 'run'}", "trainer.max_steps=2"]
+    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in model.iterdir()}
+    assert main(["train", *options]) == 0
+    assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in model.iterdir()} == before
+    checkpoint = load_checkpoint(model)  # as if the run had been longer than when it was written
+    earlier = {name: tensor + 1 for name, tensor in checkpoint.state.items()}
+    save_checkpoint(model, checkpoint.config, earlier, "earlier")
+    assert main(["train", *options]) == 0
+    assert {path.name: path.read_bytes() for path in model.iterdir()} == {
+        name: content for name, (content, _) in before.items()
+    }
+
+
+def test_a_run_of_an_earlier_version_goes_on_where_new_options_have_their_defaults(
+    capsys, corpus, run, tmp_path
+):
+    shutil.copytree(run, tmp_path / "run")
+    options = [*TINY, *corpus, f"output={tmp_path / 'run'}", "trainer.max_steps=2"]
+    record = json.loads((run / "run.json").read_text())
+    new = [
+        "data.mixing.shift_probability", "data.mixing.bank", "model.backbone.kernel_size", "objective.max_si_snr_db",
+        "optimizer.amsgrad", "trainer.gradient_clip",
+    ]  # fmt: skip
+    assert set(new) <= record.keys()
+    earlier = {key: value for key, value in record.items() if key not in new}
+    (tmp_path / "run" / "run.json").write_text(json.dumps(earlier))
+    assert main(["train", *options]) == 0
+    capsys.readouterr()
+    assert "of data.mixing.shift_probability;" in one_line_error(
+        capsys, [*options, "data.mixing.shift_probability=0.5"]
+    )
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**earlier, "objective.of_old": 1}))
+    assert main(["train", *options]) == 0, "what an earlier version knew and this one does not"
+    with_parts = {key: value for key, value in record.items() if key != "trainer.ema_decay"}
+    with_parts["trainer.ema_decay.of"] = 0.9  # as of a network with a part where this one has none
+    (tmp_path / "run" / "run.json").write_text(json.dumps(with_parts))
+    capsys.readouterr()
+    assert "of trainer.ema_decay;" in one_line_error(capsys, options)
 
 
 @pytest.mark.parametrize("supported", [True, False])

@@ -17,10 +17,12 @@ class Objective(nn.Module, ABC, Generic[Model]):
     Attributes:
         results: Names of what `measure` returns.
         uses_whole_model: Whether each weight has a part in every loss; several processes have to know.
+        takes_silent_talkers: Whether talkers may be missing from a mixture, with silence in their places.
     """
 
     results: ClassVar[tuple[str, ...]] = ("si_sdri_db", "selection_accuracy")
     uses_whole_model: ClassVar[bool] = True
+    takes_silent_talkers: ClassVar[bool] = True
 
     @abstractmethod
     def loss(self, model: Model, batch: Batch) -> dict[str, Tensor]:

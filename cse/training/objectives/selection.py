@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -21,6 +23,8 @@ class Selection(Objective[TargetExtractor]):
         contrastive_weight: Of the contrast with all voices and histories of the batch, dB per nat; 0 as published.
         max_si_snr_db: A mixture separated better than this no longer pulls at the weights.
     """
+
+    takes_silent_talkers: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ class Separation(Objective[Separator]):
     """
 
     results: ClassVar[tuple[str, ...]] = ("si_sdri_db",)
+    takes_silent_talkers: ClassVar[bool] = False  # no estimate has an SI-SNR against silence
 
     def __init__(self, *, max_si_snr_db: float = 30.0) -> None:
         super().__init__()

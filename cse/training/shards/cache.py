@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cse.errors import ManifestError
@@ -63,17 +63,22 @@ class ShardCache:
             self._make_room(self.limit_gb * 1e9, keep=path)
 
     def _make_room(self, limit_bytes: float, *, keep: Path) -> None:
-        """Delete old shards; a worker that still reads one goes on doing so."""
-        files = [(path.stat(), path) for path in self.folder.glob("*.tar")]
+        """Delete old shards; a worker that still reads one goes on doing so. Other workers may do the same at once."""
+        files = []
+        for path in self.folder.glob("[!.]*.tar"):  # what begins with a full stop is not finished
+            with suppress(FileNotFoundError):
+                files.append((path.stat(), path))
         total = sum(stat.st_size for stat, _ in files)
         for stat, path in sorted(files, key=lambda file: file[0].st_mtime_ns):
             if total > limit_bytes and path != keep:
-                path.unlink(missing_ok=True)
-                total -= stat.st_size
+                # not the one that another worker is about to open
+                with suppress(BlockingIOError), _locked(path.with_suffix(".lock"), wait=False):
+                    path.unlink(missing_ok=True)
+                    total -= stat.st_size
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

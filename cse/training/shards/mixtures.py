@@ -13,7 +13,7 @@ from torch import Tensor
 from cse import manifest_fields as fields
 from cse.errors import HistoryError, ManifestError
 from cse.history import Turn
-from cse.training.cue_dropout import CueDropout
+from cse.training.cue_dropout import CueDropout, check_cues
 from cse.training.dialogue_mixtures import DialogueMixtures
 from cse.training.mixture_data import LEAST_SEGMENT_S
 from cse.training.mixture_set import MixtureSet
@@ -25,6 +25,7 @@ from simulate.checks import check_least
 
 _SILENCE_RMS = 1e-3  # −60 dB: a piece without the target's speech teaches nothing
 _TRIES = 10
+_LARGEST_GAIN_DB = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,9 @@ class SegmentConfig(CueDropout):
         max_history_turns: Most turns of a history, the last ones.
         random_history_turns: Cut each history to a random number of last turns, 1 to `max_history_turns`.
         enrollment_s: Shortest and longest enrollment in seconds; a shorter recording is one as a whole.
+
+    Raises:
+        ConfigError: A value outside of what is named here.
     """
 
     talkers: int
@@ -49,6 +53,7 @@ class SegmentConfig(CueDropout):
         super().__post_init__()
         check_least("talkers", self.talkers, 1)
         check_least("segment_s", self.segment_s, LEAST_SEGMENT_S)
+        check_cues(max_history_turns=self.max_history_turns, enrollment_s=self.enrollment_s)
 
     def for_validation(self, *, segment_s: float) -> Self:
         """The same with both cues in full wherever there are any."""
@@ -149,8 +154,8 @@ class _Piece:
                 f"{self._shard.place}: {self._record.get('id')}: got {len(kinds)} talkers, expected "
                 f"{self._config.talkers} in every mixture"
             )
-        start = self._start(kinds[0])
-        talkers = torch.stack([self._sound(kind, start) for kind in kinds])
+        start, first = self._start(kinds[0])
+        talkers = torch.stack([first, *(self._sound(kind, start) for kind in kinds[1:])]) * self._gain()
         places = self._rng.permutation(len(kinds))
         histories = [self._cut(self._turns("history"))] * present
         histories += [self._cut(turns) for turns in self._interferer_histories(len(kinds) - present)]
@@ -162,15 +167,28 @@ class _Piece:
             "histories": [histories[place] for place in places],
         }
 
-    def _start(self, speech: str) -> int:
-        """Where to cut, so that the target (or the first interferer) says something."""
+    def _start(self, speech: str) -> tuple[int, Tensor]:
+        """Where to cut, so that the target (or the first interferer) says something, and what they say there."""
         latest = self._shard.samples(self._place, "mixture") - self._samples
-        start = 0
-        for _ in range(_TRIES if latest > 0 else 0):
+        if latest <= 0:
+            return 0, self._sound(speech, 0)
+        for _ in range(_TRIES):
             start = int(self._rng.integers(latest + 1))
-            if float(self._sound(speech, start).square().mean().sqrt()) > _SILENCE_RMS:
+            sound = self._sound(speech, start)
+            if float(sound.square().mean().sqrt()) > _SILENCE_RMS:
                 break
-        return start
+        return start, sound
+
+    def _gain(self) -> float:
+        """Of the channel, which the mixture was sent through, and the talkers' files were not (`simulate.item`)."""
+        channel = self._record.get("channel")
+        gain_db = channel.get("gain_db", 0.0) if isinstance(channel, dict) else 0.0
+        if not isinstance(gain_db, int | float) or not abs(gain_db) <= _LARGEST_GAIN_DB:
+            raise ManifestError(
+                f"{self._shard.place}: {self._record.get('id')}: channel.gain_db: got {gain_db!r}, expected a number "
+                f"from -{_LARGEST_GAIN_DB} to {_LARGEST_GAIN_DB}; write the shards again"
+            )
+        return float(10 ** (gain_db / 20))
 
     @property
     def _samples(self) -> int:
