@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from cse.audio import AudioSource, Recording, read_audio
+from cse.building import instantiate
 from cse.chat.reading import History, turns_of
-from cse.checkpoint import DEFAULT_MODEL, instantiate, load_checkpoint, load_state
+from cse.checkpoint import DEFAULT_MODEL, load_checkpoint, load_state
 from cse.encoders.voice import SpeakerEmbedding
 from cse.errors import CheckpointError, ConfigError, CseError, MissingCueError, TargetAbsentError, one_line
 from cse.extraction import Candidate, Extraction

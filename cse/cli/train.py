@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cse.checkpoint import TRAINING_PARTS, instantiate
+from cse.building import TRAINING_PARTS, instantiate
 from cse.cli.config import call, compose, plain, usage
 from cse.errors import ConfigError, MissingExtraError
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from cse.checkpoint import Checkpoint, instantiate, load_checkpoint, load_state
+from cse.building import instantiate
+from cse.checkpoint import Checkpoint, load_checkpoint, load_state
 from cse.errors import CheckpointError, MissingExtraError, one_line
 from cse.files import atomic_write
 from cse.inference.method import Runtime

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cse.checkpoint import instantiate, save_checkpoint
+from cse.building import instantiate
+from cse.checkpoint import save_checkpoint
 from cse.errors import CheckpointError, some
 from cse.published.card import model_card
 from cse.published.names import published_name

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cse.checkpoint import instantiate, load_checkpoint, load_state
+from cse.building import instantiate
+from cse.checkpoint import load_checkpoint, load_state
 from cse.errors import CheckpointError
 from cse.history import Turn
 from cse.selection.minilm import MiniLMScorer

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from cse.checkpoint import TRAINING_PARTS, instantiate, load_checkpoint
+from cse.building import TRAINING_PARTS, instantiate
+from cse.checkpoint import load_checkpoint
 from cse.errors import CheckpointError
 from simulate.settings import claim_folder
 

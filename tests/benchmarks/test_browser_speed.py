@@ -17,7 +17,8 @@ import pytest
 import torch
 
 from cse.audio import read_audio
-from cse.checkpoint import DEFAULT_MODEL, instantiate, load_checkpoint, load_state
+from cse.building import instantiate
+from cse.checkpoint import DEFAULT_MODEL, load_checkpoint, load_state
 from cse.evaluation.metrics import si_sdr
 from cse.manifest import read_utterances
 from cse.models.windows import separate_in_windows

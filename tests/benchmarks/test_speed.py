@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from cse.checkpoint import DEFAULT_MODEL, instantiate, load_checkpoint, load_state
+from cse.building import instantiate
+from cse.checkpoint import DEFAULT_MODEL, load_checkpoint, load_state
 from cse.manifest import read_utterances
 from cse.models.windows import separate_in_windows
 from cse.testing.corpus import write_utterances

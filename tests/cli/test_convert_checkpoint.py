@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from cse.checkpoint import instantiate, load_checkpoint, load_state
+from cse.building import instantiate
+from cse.checkpoint import load_checkpoint, load_state
 from cse.cli import main
 from cse.models.cues.cue import Cue
 from cse.models.h_cont_ext import HContExt

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from cse.audio import Recording
-from cse.checkpoint import instantiate, save_checkpoint
+from cse.building import instantiate
+from cse.checkpoint import save_checkpoint
 from cse.errors import ConfigError, MissingCueError
 from cse.extractor import Extractor
 from cse.history import Turn

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from cse.checkpoint import instantiate, load_checkpoint, load_state, save_checkpoint
+from cse.building import instantiate
+from cse.checkpoint import load_checkpoint, load_state, save_checkpoint
 from cse.models.separator import Separator
 
 GROW = Path(__file__).parents[2] / "egs" / "packaged" / "local" / "grow.py"

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from cse import Turn
-from cse.checkpoint import instantiate, load_checkpoint, load_state, save_checkpoint
+from cse.building import instantiate
+from cse.checkpoint import load_checkpoint, load_state, save_checkpoint
 from cse.encoders.lora import LoRATextEncoder
 from cse.encoders.text import TextEncoder
 from cse.errors import CheckpointError, MissingExtraError

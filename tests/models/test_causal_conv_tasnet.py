@@ -9,7 +9,8 @@ import torch
 from asteroid.masknn.convolutional import Conv1DBlock
 from torch import nn
 
-from cse.checkpoint import instantiate, load_checkpoint, load_state, save_checkpoint
+from cse.building import instantiate
+from cse.checkpoint import load_checkpoint, load_state, save_checkpoint
 from cse.models.backbones.causal_conv_tasnet import CausalConvTasNet
 from cse.models.backbones.causal_layers import CausalChain, CausalLayer
 from cse.models.cues.cue import Cue

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from cse.checkpoint import instantiate, load_checkpoint, load_state, save_checkpoint
+from cse.building import instantiate
+from cse.checkpoint import load_checkpoint, load_state, save_checkpoint
 from cse.errors import CheckpointError, MissingCueError
 from cse.models.cues.cue import Cue
 from cse.models.target_extractor import TargetExtractor, Voices

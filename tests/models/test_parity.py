@@ -13,7 +13,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cse.checkpoint import instantiate, load_checkpoint, load_state
+from cse.building import instantiate
+from cse.checkpoint import load_checkpoint, load_state
 from cse.cli import main
 from cse.models.contsep import ContSep
 from cse.models.cues.cue import Cue

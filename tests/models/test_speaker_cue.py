@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from cse.checkpoint import instantiate
+from cse.building import instantiate
 from cse.encoders.ecapa import EcapaEncoder
 from cse.encoders.ge2e import ResemblyzerEncoder
 from cse.errors import CheckpointError, InvalidAudioError, MissingExtraError

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cse.checkpoint import instantiate, save_checkpoint
+from cse.building import instantiate
+from cse.checkpoint import save_checkpoint
 from cse.errors import CheckpointError
 from cse.extractor import Extractor
 from cse.inference.separate_then_choose import SeparateThenChoose

@@ -16,7 +16,7 @@ import torch
 import yaml
 
 from cse import Turn
-from cse.checkpoint import instantiate
+from cse.building import instantiate
 from cse.encoders.text import TextEncoder
 from cse.errors import CheckpointError
 from cse.models.cues.pooling.last_token import LastToken

@@ -22,7 +22,10 @@ class Told(nn.Module):
         super().__init__()
         self.log_odds = torch.zeros(0, 0)
 
-    def forward(self, voices: Tensor, cue: Cue) -> Tensor:
+    def hear(self, voices: Tensor) -> Tensor:
+        return voices
+
+    def pair(self, heard: Tensor, cue: Cue) -> Tensor:
         pairings = torch.diag_embed(self.log_odds.T).permute(1, 0, 2)
         return pairings * cue.present.to(pairings.dtype)
 

@@ -15,7 +15,8 @@ import pytest
 import soundfile
 import torch
 
-from cse.checkpoint import instantiate, load_checkpoint, save_checkpoint
+from cse.building import instantiate
+from cse.checkpoint import load_checkpoint, save_checkpoint
 from cse.encoders.voice import SpeakerEmbedding
 from cse.errors import CancelledError, CheckpointError, ConfigError, MissingCueError, TargetAbsentError
 from cse.extractor import Extractor

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from cse.checkpoint import instantiate, save_checkpoint
+from cse.building import instantiate
+from cse.checkpoint import save_checkpoint
 from cse.models.cues.cue import Cue
 from cse.models.separator import Separator
 from cse.models.target_extractor import TargetExtractor

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from cse.checkpoint import instantiate, save_checkpoint
+from cse.building import instantiate
+from cse.checkpoint import save_checkpoint
 from cse.evaluation.metrics import si_sdr
 from cse.models.found_talkers import found_talkers
 from cse.models.levels import speech_levels

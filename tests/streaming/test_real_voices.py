@@ -16,7 +16,7 @@ SPOKEN = {
     "rms": "My computer keeps crashing whenever I open the big spreadsheet with the budget of this year.",
 }
 HISTORIES = {
-    "slt": [Turn("Shall we take the ferry on Saturday? When does the train to the harbour leave?", "Ben")],
+    "slt": [Turn("Where could we meet on Saturday, and when does the train to the harbour leave?", "Ben")],
     "rms": [Turn("What is wrong with the computer in your office? Does the spreadsheet open?", "Ben")],
 }
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cse.checkpoint import instantiate
+from cse.building import instantiate
 from cse.errors import ConfigError
 from cse.history import Turn
 from cse.models.target_extractor import TargetExtractor

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from cse.checkpoint import TRAINING_PARTS, instantiate
+from cse.building import TRAINING_PARTS, instantiate
 from cse.cli import main
 from cse.cli.config import call
 from cse.cli.train import _options, _schema

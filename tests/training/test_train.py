@@ -20,7 +20,8 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from cse.checkpoint import instantiate, load_checkpoint, load_state, save_checkpoint
+from cse.building import instantiate
+from cse.checkpoint import load_checkpoint, load_state, save_checkpoint
 from cse.cli import main
 from cse.cli.config import call, compose, plain
 from cse.cli.train import _data, _options, _schema

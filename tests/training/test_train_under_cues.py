@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from cse import Extractor, Turn
 from cse.audio import write_audio
-from cse.checkpoint import TRAINING_PARTS, instantiate, load_checkpoint, load_state
+from cse.building import TRAINING_PARTS, instantiate
+from cse.checkpoint import load_checkpoint, load_state
 from cse.cli import main
 from cse.cli.config import call
 from cse.cli.train import _options, _schema
@@ -46,7 +47,7 @@ SEPFORMER = [
 BACKBONES = {
     "conv_tasnet": CONV_TASNET,
     "causal_conv_tasnet": CONV_TASNET,
-    "sepformer": [*SEPFORMER, "+backbone.width=8"],
+    "sepformer": [*SEPFORMER, "backbone.width=8"],
     "band_split_rnn": [
         "backbone.band_widths=[6,9,18]", "+backbone.width=8", "+backbone.hidden=8", "+backbone.repeats=1",
     ],

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from cse.checkpoint import instantiate
+from cse.building import instantiate
 from cse.cli.config import compose, plain
 from cse.errors import CseError
 from cse.evaluation.statistics import bootstrap_interval

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cse.checkpoint import instantiate, load_checkpoint, load_state, save_checkpoint
+from cse.building import instantiate
+from cse.checkpoint import load_checkpoint, load_state, save_checkpoint
 from cse.models.backbones.band_split_rnn import BandSplitRNN, ResidualLSTM
 from cse.models.separator import Separator
 
