@@ -29,7 +29,7 @@ COMMANDS = {
     "convert-checkpoint": "turn a checkpoint of the paper's own code into one of ours",
 }
 _MODULES = {"import": "import_corpus"}  # where a command's name cannot be that of its module
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -14,11 +14,11 @@ from torch.nn import functional as F
 from torch.utils.data import default_collate
 
 from cse.errors import ConfigError
-from cse.training.casting import Casting
 from cse.training.mixer import Mixer
 from cse.training.mixture_data import LEAST_SEGMENT_S
 from cse.training.mixture_set import MixtureSet
 from cse.training.reverberation import BankRooms, NoiseRooms, Rooms, Wanted
+from cse.training.speaker_sampler import SpeakerSampler
 from cse.training.waveform_cache import WaveformCache
 from simulate.bank import RirBank, Split
 from simulate.channel import Channel, ChannelConfig
@@ -211,7 +211,7 @@ class DynamicMixtures(Mixtures):
         noise: Decoded ambient noise, needed where `config.noise_probability` is above 0.
 
     Raises:
-        ManifestError: See `Casting`.
+        ManifestError: See `SpeakerSampler`.
     """
 
     def __init__(
@@ -227,7 +227,7 @@ class DynamicMixtures(Mixtures):
         self._talkers = config.talkers
         weights = np.array(config.count_weights)
         self._counts = weights / weights.sum() if len(weights) else None
-        self._casting = Casting(
+        self._speakers = SpeakerSampler(
             speech,
             talkers=config.talkers,
             one_corpus=config.one_corpus_probability,
@@ -243,7 +243,7 @@ class DynamicMixtures(Mixtures):
         count = self._talkers
         if self._counts is not None:
             count = 1 + int(rng.choice(self._talkers, p=self._counts))
-        mixed = self._mixer.mixture(self._casting.draw(count, rng), rng)
+        mixed = self._mixer.mixture(self._speakers.draw(count, rng), rng)
         talkers = F.pad(torch.from_numpy(mixed.talkers), (0, 0, 0, self._talkers - count))
         return {"mixture": torch.from_numpy(mixed.mixture), "talkers": talkers}
 

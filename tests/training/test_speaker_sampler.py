@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cse.errors import ManifestError
-from cse.training.casting import Casting
+from cse.training.speaker_sampler import SpeakerSampler
 
 DRAWS = 400
 
@@ -27,9 +27,9 @@ def speech(**corpora: tuple[int, float]) -> SimpleNamespace:
 
 def drawn(corpora: SimpleNamespace, *, talkers: int = 2, **options: float) -> list[list[str]]:
     """The speakers of some mixtures."""
-    casting = Casting(corpora, talkers=talkers, **options)
+    sampler = SpeakerSampler(corpora, talkers=talkers, **options)
     rng = np.random.default_rng(0)
-    mixtures = [casting.draw(talkers, rng) for _ in range(DRAWS)]
+    mixtures = [sampler.draw(talkers, rng) for _ in range(DRAWS)]
     return [[corpora.utterances[own[0]].speaker for own in speakers] for speakers in mixtures]
 
 
@@ -50,7 +50,7 @@ def test_the_corpus_is_drawn_by_its_length_not_by_its_speakers():
 def test_speakers_differ_and_all_of_their_utterances_may_be_heard():
     corpora = speech(read=(4, 1.0), spoken=(3, 1.0))
     assert all(len(set(speakers)) == 3 for speakers in drawn(corpora, talkers=3, one_corpus=0.7))
-    assert all(len(own) == 2 for own in Casting(corpora, talkers=3).draw(3, np.random.default_rng(0)))
+    assert all(len(own) == 2 for own in SpeakerSampler(corpora, talkers=3).draw(3, np.random.default_rng(0)))
 
 
 def test_a_corpus_with_too_few_speakers_is_left_out():
@@ -60,7 +60,7 @@ def test_a_corpus_with_too_few_speakers_is_left_out():
 
 def test_no_corpus_with_enough_speakers_is_an_error():
     with pytest.raises(ManifestError, match=r"no corpus with 3 speakers or more.*name the `corpus`"):
-        Casting(speech(read=(2, 1.0), spoken=(2, 1.0)), talkers=3, one_corpus=0.5)
+        SpeakerSampler(speech(read=(2, 1.0), spoken=(2, 1.0)), talkers=3, one_corpus=0.5)
 
 
 def test_who_is_of_no_corpus_is_in_none_with_others():
@@ -68,5 +68,5 @@ def test_who_is_of_no_corpus_is_in_none_with_others():
     for utterance in unnamed.utterances:
         utterance.extra.clear()
     with pytest.raises(ManifestError, match="got no corpus"):
-        Casting(unnamed, talkers=2, one_corpus=0.5)
-    assert Casting(unnamed, talkers=2).draw(2, np.random.default_rng(0))
+        SpeakerSampler(unnamed, talkers=2, one_corpus=0.5)
+    assert SpeakerSampler(unnamed, talkers=2).draw(2, np.random.default_rng(0))

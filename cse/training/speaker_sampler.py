@@ -19,7 +19,7 @@ Speakers = list[list[int]]
 _CLOSEST_OF = 8
 
 
-class Casting:
+class SpeakerSampler:
     """Draws the talkers of mixtures.
 
     Args:
