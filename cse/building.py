@@ -14,9 +14,11 @@ MODEL_PARTS = (
     "cse.models", "cse.selection.next_turn_network", "cse.history",
     "cse.encoders.text", "cse.encoders.lora", "cse.encoders.ge2e", "cse.encoders.ecapa", "cse.encoders.raw_ecapa",
 )  # fmt: skip
-"""Modules and packages whose classes a config may name. When it is built, none of them runs a program or writes where it
-is told to (an encoder may fetch what the config calls hf://…): a checkpoint comes from anywhere, and what it names is
-built before anybody can see whether it is a model."""
+"""Modules and packages whose classes a config may name.
+
+When it is built, none of them runs a program or writes where it is told to (an encoder may fetch what the config calls
+hf://…): a checkpoint comes from anywhere, and what it names is built before anybody can see whether it is a model.
+"""
 
 TRAINING_PARTS = (*MODEL_PARTS, "cse.training")
 """The same for the options of a training, which are the user's own."""
